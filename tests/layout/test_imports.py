@@ -46,10 +46,10 @@ def test_every_contract_says_what_the_design_says() -> None:
     downward = configuration["tool"]["importlinter"]["contracts"][0]
     order = [frozenset(layer.replace("(", "").replace(")", "").split(" | ")) for layer in downward["layers"]]
     position = {module: level for level, layer in enumerate(order) for module in layer}
-    chain = ["cli", "app", "supervisor", "keeper", "exchange", "ports", "core"]
+    chain = ["cli", "app", "desk", "supervisor", "keeper", "exchange", "pacer", "ports", "core"]
     assert sorted(chain, key=position.__getitem__) == chain
     adapters = ["providers", "vault", "api", "channels", "outlets", "alarms", "clock", "config", "log"]
-    assert {position[module] for module in adapters} == {position["supervisor"]}
+    assert {position[module] for module in adapters} == {position["desk"]}
 
 
 @pytest.mark.parametrize("folder", ["core", "client"])

@@ -1,0 +1,261 @@
+"""The composition root: settings → adapters → supervisor; signals.  The one place where everything meets.
+
+Order of a start: settings, state lock and vault, socket, READY=1, then the accounts.  Of a stop: STOPPING=1, intake,
+flights, outlets, vault.  A second instance fails at the state lock, before it has touched the socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import sys
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from freshd.alarms import JobAlarms
+from freshd.api.listen import Place, inherited
+from freshd.api.server import Api
+from freshd.clock import SystemClock
+from freshd.config import load
+from freshd.core.access import Policy
+from freshd.core.events import Event
+from freshd.core.reload import diff
+from freshd.core.settings import AccountSettings, Settings, VaultSettings
+from freshd.core.state import Plan
+from freshd.desk import Desk
+from freshd.errors import ConfigError, FreshdError
+from freshd.log import Log
+from freshd.ports import Custodian
+from freshd.providers import registry
+from freshd.providers.oauth2_client import Deps
+from freshd.providers.profiles import packaged
+from freshd.references import References
+from freshd.sdnotify import Notifier
+from freshd.supervisor import Member, Supervisor
+from freshd.vault import JournalVault, KeyFile, Placement, Setup, SystemdCredential
+from freshd.vault.keyring import OsKeyring
+
+PR_SET_DUMPABLE: Final = 4
+ANCHOR_SECONDS: Final = 3600.0
+ANCHOR_LOOK_SECONDS: Final = 30.0
+BACKEND_OF: Final = {"linux": "secret-service", "darwin": "macos", "win32": "windows"}
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What only tests give: a trace of the exchange's points, and of what is durable."""
+
+    point: Callable[[int], None] = lambda _point: None
+    durable: Callable[[str], None] | None = None
+
+
+def settings_of(path: Path) -> Settings:
+    """Read and validate the configuration.  Raises ConfigError with every problem at once."""
+    return load(path, registry.Schemas(), packaged())
+
+
+async def serve(path: Path, hooks: Hooks = Hooks()) -> int:
+    """Run until told to stop; the exit status.  Raises FreshdError where it cannot start."""
+    harden()
+    return await Daemon(path, settings_of(path), hooks).run()
+
+
+class Daemon:
+    """One running freshd."""
+
+    def __init__(self, path: Path, settings: Settings, hooks: Hooks) -> None:
+        self._path = path
+        self._settings = settings
+        self._clock = SystemClock()
+        self._log = Log(settings.log.format, settings.log.level)
+        self._notifier = Notifier()
+        self._stopping = asyncio.Event()
+        self._alarms = JobAlarms(self._clock, self._ring)
+        self._placement, custodian = custody(settings)
+        self._vault = JournalVault(
+            Setup(
+                settings.state_dir,
+                self._placement,
+                custodian,
+                self._clock.now,
+                on_settled=self._settled,
+                trace=hooks.durable,
+                anchor=settings.vault.anchor,
+            )
+        )
+        self._supervisor = Supervisor(self._vault, self._clock, self._alarms, self._tell, hooks.point)
+        references = References(os_keyring(settings.vault))
+        self._deps: Deps = registry.shared(references.resolve, self._clock)
+        self._policy = policy_of(settings, 1)
+        self._api = Api(Desk(self._supervisor), lambda: self._policy, self._clock, on_audit=self._tell)
+        self._custodian_name = custodian.name
+        self._started = False
+
+    async def run(self) -> int:
+        """From the state lock to the last durable byte."""
+        members = self._members(self._settings)
+        asyncio.get_running_loop().set_exception_handler(self._on_bug)
+        try:
+            await self._supervisor.load()
+            sock = self._settings.socket
+            await self._api.start(Place(sock.path, sock.mode, sock.group), inherited(os.environ, os.getpid()))
+            self._watch_signals()
+            self._alarms.start()
+            self._notifier.say("READY=1", f"STATUS={len(members)} accounts")
+            self._tell(Event("daemon.started", None, self._self_portrait(members)))
+            self._started = True
+            self._supervisor.start(members)
+            self._supervisor.spawn(self._anchors(), "anchors")
+            await self._until_stopped()
+        finally:
+            await self._stop()
+        return self._supervisor.failed.result().exit_code if self._supervisor.failed.done() else 0
+
+    async def _until_stopped(self) -> None:
+        beat = self._notifier.watchdog_seconds
+        pulse = self._supervisor.spawn(self._pulse(beat / 3), "pulse") if beat else None
+        self._supervisor.failed.add_done_callback(lambda _failed: self._stopping.set())
+        await self._stopping.wait()
+        if pulse is not None:
+            pulse.cancel()
+
+    async def _pulse(self, seconds: float) -> None:
+        while True:
+            self._supervisor.tick()
+            self._notifier.say("WATCHDOG=1")
+            await asyncio.sleep(seconds)
+
+    async def _anchors(self) -> None:
+        """Anchor the journal hourly; a custodian that cannot take it now can in a while."""
+        last = self._clock.boot()
+        while True:
+            await asyncio.sleep(ANCHOR_LOOK_SECONDS)
+            if self._clock.boot() - last >= ANCHOR_SECONDS and not self._supervisor.locked:
+                last = self._clock.boot()
+                with contextlib.suppress(FreshdError):
+                    await self._vault.anchor()
+
+    async def _stop(self) -> None:
+        self._notifier.say("STOPPING=1")
+        if self._started:
+            self._tell(Event("daemon.stopping"))
+        self._api.stop_intake()
+        self._alarms.stop()
+        await self._supervisor.stop()
+        await self._api.aclose()
+        await self._deps.http.aclose()
+        if self._started:
+            self._tell(Event("daemon.stopped"))
+
+    def _watch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+
+    def _reload(self) -> None:
+        """SIGHUP: what is wrong changes nothing; what is right changes only what differs."""
+        try:
+            fresh = settings_of(self._path)
+            changes = diff(self._settings, fresh)
+            members = self._members(fresh)
+        except FreshdError as error:
+            problems = "; ".join(error.problems) if isinstance(error, ConfigError) else ""
+            self._tell(Event("config.refused", None, {"cause": error.cause, "problems": problems}, error.remedy))
+            return
+        if changes.restart:
+            self._tell(Event("config.needs-restart", None, {"sections": " ".join(changes.restart)}))
+        self._settings = fresh
+        self._policy = policy_of(fresh, self._policy.generation + 1)
+        self._log.set_level(fresh.log.level)
+        self._supervisor.reload(members, changes.changed, changes.removed)
+        fields = {"added": len(changes.added), "removed": len(changes.removed), "changed": len(changes.changed)}
+        self._tell(Event("config.reloaded", None, fields))
+
+    def _on_bug(self, _loop: asyncio.AbstractEventLoop, context: Mapping[str, object]) -> None:
+        """What nobody caught: an event with the kind of the exception, never its text (I10)."""
+        error = context.get("exception")
+        self._tell(Event("bug", None, {"kind": type(error).__name__, "where": str(context.get("message", ""))[:200]}))
+
+    def _ring(self, account: str) -> None:
+        self._supervisor.ring(account)
+
+    def _settled(self, account: str, settled: bool) -> None:  # noqa: FBT001 - the vault's callback
+        self._supervisor.settled(account, settled)
+
+    def _tell(self, event: Event) -> None:
+        self._log.tell(event)
+        self._api.tell(event)
+
+    def _members(self, settings: Settings) -> Sequence[Member]:
+        return [member_of(account, self._deps) for account in settings.accounts]
+
+    def _self_portrait(self, members: Sequence[Member]) -> dict[str, str | int | float | bool | None]:
+        return {
+            "accounts": len(members), "placement": self._placement, "custodian": self._custodian_name,
+            "socket": str(self._settings.socket.path), "pid": os.getpid(), "locked": self._supervisor.locked,
+        }  # fmt: skip
+
+
+def member_of(account: AccountSettings, deps: Deps) -> Member:
+    """One account made ready.  Its jitter is a hash of its name: steady over restarts, spread over accounts."""
+    provider = registry.make(account, deps)
+    draw = zlib.crc32(account.name.encode()) / 2**32
+    plan = Plan(account.name, provider.ladder, provider.contract, account.margins, provider.binding, draw)
+    return Member(plan, provider, account.kind, account.family or account.name, account.paused)
+
+
+def policy_of(settings: Settings, generation: int) -> Policy:
+    """Who may do what."""
+    return Policy({account.name: account.readers for account in settings.accounts}, settings.operators, generation)
+
+
+def custody(settings: Settings) -> tuple[Placement, Custodian]:
+    """Where grants rest and who keeps the sealing key; "auto" takes the first that is there.
+
+    Order: a systemd credential given to this unit, a configured key file, the OS keyring.
+    """
+    vault = settings.vault
+    directory = os.environ.get("CREDENTIALS_DIRECTORY", "")
+    custodian: Custodian
+    if vault.custodian == "systemd-credential" or (
+        vault.custodian == "auto" and directory and (Path(directory) / vault.credential).exists()
+    ):
+        custodian = SystemdCredential(vault.credential, os.environ)
+    elif vault.custodian == "key-file" or (vault.custodian == "auto" and vault.key_file is not None):
+        custodian = KeyFile(_key_file(vault))
+    else:
+        return ("sealed" if vault.placement == "sealed" else "keyring"), os_keyring(vault)
+    if vault.placement == "keyring":
+        raise ConfigError(
+            f'[vault] placement = "keyring" needs the OS keyring, but the custodian is {custodian.name}',
+            'write placement = "sealed", or custodian = "keyring"',
+        )
+    return "sealed", custodian
+
+
+def os_keyring(vault: VaultSettings) -> Custodian:
+    """The OS keyring by one named back end, never by the library's priorities.  Loads the library on first use."""
+    return OsKeyring(vault.backend or BACKEND_OF.get(sys.platform, "secret-service"))
+
+
+def _key_file(vault: VaultSettings) -> Path:
+    if vault.key_file is None:
+        raise ConfigError('[vault] custodian = "key-file" names no file', 'write key_file = "/path/of/a/file"')
+    return vault.key_file
+
+
+def harden() -> None:
+    """No core dumps, not dumpable, private files (I10).  As far as Python lets us: memory itself is not locked."""
+    os.umask(0o077)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -1,0 +1,203 @@
+"""What goes wrong, and when: one act after the other over the length of the run.
+
+| share of the run | act |
+|---|---|
+| 5 % | an answer each is lost after the service's commit: `chat`, `photos`, `deploy-bot` can recover, `bank` cannot |
+| 28 % | the service revokes the tokens of `mail`, `backup` and `metrics-bot` |
+| 38 % | kill -9 while `crm` is waiting for an answer that the service has committed; restart |
+| 60 % | a storm: every renewal is answered 503 |
+| 88 % | the service revokes the token of `files`: the restarted daemon heals too |
+
+These are the earliest moments.  A fault begins when the one before it is over and every account that is still at work
+has been renewed since: on a busy machine the run takes longer, and no two troubles add up to one that nobody survives.
+
+The kill waits, for at most two seconds, until no strict account is about to renew: between the service's commit and the
+escrow there is a window that no order of writes can close.  How wide it is, the kill table measures (`scripts/crash`);
+here it would add a second parked account to one run in some hundred, and teach nothing.
+
+A sabotage leaves an act out, or adds one that must turn the verdict.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from freshd.cli.demo.cast import CLIENT, Role
+from freshd.cli.demo.monitor import Monitor
+from freshd.cli.demo.stage import Stage
+from freshd.client import ClientError
+
+SABOTAGE: Final = {
+    "no-kill": "the daemon is not killed",
+    "no-restart": "the killed daemon is not started again",
+    "no-storm": "there is no storm",
+    "no-loss": "no answer is lost for good",
+    "no-revocation": "no token is revoked",
+    "pause": "an operator pauses photos, whose lease then ends",
+    "second-writer": "another program presents calendar's first refresh token, which is long spent",
+}
+STORM_S: Final = 4.0
+"""In the usual run.  A strict account holds its one replay back for half of its margin, 4.2 s at the least."""
+QUIET_S: Final = 0.4
+FLIGHT_S: Final = 6.0
+LOOK_S: Final = 0.02
+DOWN_S: Final = 0.3
+"""As long as a service manager takes to start a daemon again."""
+
+RECOVERY_S: Final = 12.0
+"""Longer than any life: what has not been renewed by then never will be."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Props:
+    """What acts are done with.  `first_tokens`: the refresh tokens as they were minted."""
+
+    stage: Stage
+    monitor: Monitor
+    say: Say
+    scale: float
+    first_tokens: dict[str, str]
+    revoked: dict[str, float]
+    storms: list[tuple[float, float]]
+    sabotage: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """`at`: share of the run."""
+
+    at: float
+    name: str
+    play: Callable[[Props], None]
+
+
+def acts(sabotage: str) -> Sequence[Act]:
+    """The programme."""
+    whole = [
+        Act(0.05, "answers", lose_answers),
+        Act(0.28, "revocation", lambda props: revoke(props, ("mail", "backup", "metrics-bot"))),
+        Act(0.38, "kill", kill),
+        Act(0.60, "storm", storm),
+        Act(0.88, "revocation", lambda props: revoke(props, ("files",))),
+    ]
+    if sabotage == "pause":
+        whole.append(Act(0.10, "pause", pause))
+    if sabotage == "second-writer":
+        whole.append(Act(0.10, "second-writer", present_again))
+    kept = [act for act in whole if sabotage != f"no-{act.name}"]
+    return sorted(kept, key=lambda act: act.at)
+
+
+def lose_answers(props: Props) -> None:
+    """The service commits, and the connection closes without a byte."""
+    service, names = props.stage.service, []
+    for role in props.stage.roles:
+        if role.name in ("chat", "photos", "deploy-bot") or (role.is_lost and props.sabotage != "no-loss"):
+            service.break_it("lost_after_commit", label=role.name, count=1)
+            names.append(role.name)
+    props.say(f"FAULT  the service will commit the next renewal of {_and(names)} and lose its answer")
+
+
+def revoke(props: Props, names: Sequence[str]) -> None:
+    """The service refuses tokens that it gave out."""
+    for name in names:
+        at = time.time()
+        token = props.stage.service.revoke(name)
+        if token is not None:
+            props.revoked[token] = at
+    props.say(f"FAULT  the service has revoked the tokens of {_and(names)}: their readers will meet 401 and report it")
+
+
+def kill(props: Props) -> None:
+    """SIGKILL with an exchange in the air, then a new daemon over the same state."""
+    stage = props.stage
+    _wait_for_quiet(props)
+    _put_in_the_air(props, "crm")
+    pid = stage.pid
+    stage.kill_daemon()
+    props.say(f"FAULT  kill -9 of the daemon, pid {pid}, while the answer to crm's renewal is on its way")
+    if props.sabotage == "no-restart":
+        return
+    time.sleep(DOWN_S)
+    stage.start_daemon()
+    since, until = stage.downs[-1]
+    props.say(f"       a new daemon, pid {stage.pid}, answers {until - since:.1f} s after the kill")
+
+
+def storm(props: Props) -> None:
+    """503 for every renewal: a gateway's bare page for some, the service's own word for others."""
+    service, roles = props.stage.service, props.stage.roles
+    length = STORM_S * props.scale
+    own = [role.name for role in roles if role.own_word]
+    rules = [service.break_it("oauth_error", error="temporarily_unavailable", status=503, label=name) for name in own]
+    rules.append(service.break_it("status", status=503))
+    since = time.time()
+    props.say(f"FAULT  a storm: for {length:.1f} s the service answers every renewal with 503")
+    time.sleep(length)
+    for rule in rules:
+        service.mend(rule)
+    props.storms.append((since, time.time()))
+    props.say("       the storm is over")
+
+
+def pause(props: Props) -> None:
+    """Sabotage: nobody renews, and the lease ends."""
+    with contextlib.closing(props.stage.client()) as client:
+        client.call("POST", "/v1/accounts/photos/pause", {})
+    props.say("SABOTAGE  photos is paused")
+
+
+def present_again(props: Props) -> None:
+    """Sabotage: a second program owns a copy of the refresh token, and uses it."""
+    status = props.stage.service.present(CLIENT, props.first_tokens["calendar"])
+    props.say(f"SABOTAGE  another program has presented calendar's first refresh token: {status}")
+
+
+def wait_for_renewals(props: Props, since: float) -> None:
+    """Return when every account at work has been renewed after a moment, or RECOVERY_S later."""
+    waiting = {role.name for role in props.stage.roles}
+    give_up_at = time.monotonic() + RECOVERY_S
+    while waiting and not props.stage.is_down and time.monotonic() < give_up_at:
+        time.sleep(LOOK_S)
+        waiting -= {name for name in waiting if not props.monitor.is_at_work(name)}
+        events = [event for event in props.stage.events if event["at"] > since]
+        waiting -= {str(event.get("account")) for event in events if event.get("event") == "refresh.succeeded"}
+
+
+def _wait_for_quiet(props: Props) -> None:
+    strict = [role for role in props.stage.roles if role.contract == "strict"]
+    give_up_at = time.monotonic() + 2.0
+    while time.monotonic() < give_up_at and not all(_is_quiet(props.monitor, role) for role in strict):
+        time.sleep(LOOK_S)
+
+
+def _is_quiet(monitor: Monitor, role: Role) -> bool:
+    due = monitor.due(role.name)
+    return monitor.phase(role.name) != "spending" and (due is None or due - time.time() > QUIET_S)
+
+
+def _put_in_the_air(props: Props, name: str) -> None:
+    """Have an account renewed with an answer that takes its time; return when the service has committed."""
+    stage = props.stage
+    before = len(stage.service.page(name)["commits"])
+    stage.service.break_it("slow", seconds=FLIGHT_S, when="after", label=name, count=1)
+
+    def force() -> None:
+        with contextlib.closing(stage.client()) as client, contextlib.suppress(ClientError):
+            client.call("POST", f"/v1/accounts/{name}/refresh", {}, wait=FLIGHT_S)
+
+    threading.Thread(target=force, name="operator", daemon=True).start()
+    give_up_at = time.monotonic() + FLIGHT_S / 2
+    while len(stage.service.page(name)["commits"]) == before and time.monotonic() < give_up_at:
+        time.sleep(LOOK_S)
+
+
+def _and(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

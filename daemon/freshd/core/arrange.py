@@ -1,0 +1,195 @@
+"""What is to be done next: the one place that launches flights and sets alarms.
+
+Rules
+-----
+* Nothing is launched while a flight is in the air, while paused or retired, before `not_before`, before the vault has
+  told how the account stands, or with a grant that belongs elsewhere.
+* Whatever is not due now becomes one alarm; a state with nothing to wait for has none.
+* Launching bumps the attempt number: the ending of any earlier one is late from here on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from freshd.core import doubt as doubts
+from freshd.core import ladder, policy
+from freshd.core.events import Event, Fields
+from freshd.core.model import Moment, Standing
+from freshd.core.outcome import Remedy
+from freshd.core.state import Doubt, Effect, Fly, Parked, Phase, Plan, Publish, State, Tell, Wake, Want
+
+SAVE_AGAIN_SECONDS: Final = 1.0
+"""How often an answer that is not durable yet is written again."""
+ELSEWHERE: Final = "bound-elsewhere"
+"""Parked: the configuration names another service, client or subject than the grant (design 6)."""
+LOST_TWICE: Final = "answer-lost-twice"
+"""Parked with a date: the secret is presented once more then (see `core.doubt`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A rung to take from a boot-time second on.  `before`: the second after which it must not leave any more."""
+
+    at: float
+    rung: str
+    replaying: bool = False
+    before: float | None = None
+
+
+def arrange(plan: Plan, state: State, now: Moment) -> tuple[State, list[Effect]]:
+    """Launch what is due, else set the alarm for what comes next."""
+    state, told = _announce_end(plan, state, now)
+    if state.phase is Phase.UNSAVED:
+        return state, [*told, Wake(now.boot + SAVE_AGAIN_SECONDS)]
+    if state.phase is Phase.SPENDING or not state.booted:
+        return state, [*told, Wake(None)]
+    state, more = _bar(plan, state, now)
+    told += more
+    if state.retired:
+        return state, [*told, Wake(None)]
+    if state.paused:
+        return state, [*told, Wake(_earliest(None, state, now))]
+    if state.phase is Phase.DOUBTFUL:
+        state, more = _move_in_doubt(plan, state, now)
+        told += more
+    if state.phase is Phase.PARKED:
+        return state, [*told, Wake(_earliest(None if state.parked is None else state.parked.until, state, now))]
+    job = next_job(plan, state, now)
+    if job is None:
+        return state, [*told, Wake(_earliest(None, state, now))]
+    if job.at > now.boot:
+        return state, [*told, Wake(_earliest(job.at, state, now))]
+    return _launch(state, job, told)
+
+
+def next_job(plan: Plan, state: State, now: Moment) -> Job | None:
+    """What would be done next and when; None when only somebody else can bring it about.  Also for `status`."""
+    if state.phase is Phase.DOUBTFUL and state.doubt is not None:
+        advice = doubts.advise(plan, state, state.doubt, now)
+        at, rung = max(advice.at, state.not_before), advice.rung or state.doubt.rung
+        return Job(at, rung, advice.move is doubts.Move.REPLAY, advice.before)
+    if state.phase is Phase.CLIMBING and state.next_rung is not None:
+        return Job(state.not_before, state.next_rung)
+    first = ladder.top(plan.ladder, state.standing.held)
+    if first is None or state.phase not in (Phase.LIVE, Phase.VACANT):
+        return None
+    return Job(max(doubts.due_at(plan, state, now), state.not_before), first.name)
+
+
+def park(state: State, parked: Parked) -> tuple[State, list[Effect]]:
+    """Nothing more by ourselves: keep every secret, serve the lease to its end, say so once."""
+    told: list[Effect] = []
+    if state.parked is None or state.parked.code != parked.code:
+        fields: Fields = {"code": parked.code, "needs": parked.remedy.value, "retried": parked.until is not None}
+        told.append(Tell(Event("account.parked", state.standing.account, fields, parked.advice)))
+    return replace(state, phase=Phase.PARKED, parked=parked, want=Want.NOTHING, next_rung=None, enrolling=False), told
+
+
+def unusable(plan: Plan, standing: Standing) -> Parked | None:
+    """Why what the vault holds must not be used at all; None where it may."""
+    if standing.broken is not None:
+        advice = f"freshd restore from a backup, or freshd enrol {plan.account}"
+        return Parked("record-unreadable", Remedy.PERSON, advice)
+    if standing.withheld:
+        return Parked("wrong-identity", Remedy.PERSON, f"freshd enrol {plan.account}")
+    if standing.held_back:
+        advice = (
+            f"is this the newest copy of the vault? freshd confirm {plan.account}; else freshd enrol {plan.account}"
+        )
+        return Parked("journal-rolled-back", Remedy.PERSON, advice)
+    if standing.dead and ladder.top(plan.ladder, standing.held) is None:
+        return Parked(next(iter(standing.dead.values())), Remedy.PERSON, f"freshd enrol {plan.account}")
+    if standing.binding is not None and not standing.binding.fits(plan.binding):
+        advice = f"was the change meant? freshd confirm {plan.account}; else restore the configuration"
+        return Parked(ELSEWHERE, Remedy.PERSON, advice)
+    return None
+
+
+def publish(state: State) -> list[Effect]:
+    """Show readers the lease, unless there is none or it must not be shown."""
+    if state.lease is None or state.until is None or state.standing.withheld:
+        return []
+    return [Publish(state.lease, state.until)]
+
+
+def _launch(state: State, job: Job, told: list[Effect]) -> tuple[State, list[Effect]]:
+    attempt, doubt = state.attempt + 1, state.doubt
+    flying = replace(state, phase=Phase.SPENDING, resting=state.phase, attempt=attempt, rung=job.rung)
+    fly = Fly(attempt, job.rung, earlier=() if doubt is None else doubt.stack)
+    if job.replaying and doubt is not None:
+        fly = Fly(attempt, job.rung, doubt.replays + 1, doubt.sent, job.before, doubt.earlier)
+    return flying, [*told, Wake(None), fly]
+
+
+def _bar(plan: Plan, state: State, now: Moment) -> tuple[State, list[Effect]]:
+    """Park what must not be used, whatever phase it is in, and let go of it when it may be; say that there is doubt."""
+    told: list[Effect] = []
+    reason = unusable(plan, state.standing)
+    if reason is not None:
+        state, told = park(state, reason)
+    elif state.phase is Phase.PARKED and state.parked is not None and state.parked.code == ELSEWHERE:
+        state = unpark(state)
+    if state.phase is Phase.DOUBTFUL and state.doubt is not None and not state.doubt.told:
+        state, told = _announce_doubt(plan, state, state.doubt, now)
+    return state, told
+
+
+def unpark(state: State) -> State:
+    """Back to where it stood before it was parked."""
+    if state.doubt is not None:
+        return replace(state, phase=Phase.DOUBTFUL)
+    return replace(state, phase=Phase.LIVE if state.standing.generation else Phase.VACANT, refused=0)
+
+
+def _move_in_doubt(plan: Plan, state: State, now: Moment) -> tuple[State, list[Effect]]:
+    if state.doubt is None:
+        return replace(state, phase=Phase.LIVE), []
+    advice = doubts.advise(plan, state, state.doubt, now)
+    account = state.standing.account
+    if max(advice.at, state.not_before) > now.boot:
+        return state, []
+    if advice.move is doubts.Move.CLIMB:
+        told = Tell(Event("climb.started", account, {"rung": advice.rung, "why": "doubt"}))
+        return replace(state, phase=Phase.CLIMBING, next_rung=advice.rung), [told]
+    if advice.move is doubts.Move.PARK:
+        return park(state, _parked_in_doubt(plan, state.doubt, now, account))
+    return state, []
+
+
+def _announce_doubt(plan: Plan, state: State, doubt: Doubt, now: Moment) -> tuple[State, list[Effect]]:
+    left_now = None if state.until is None else round(state.until - now.boot, 3)
+    fields: Fields = {
+        "why": doubt.why, "usable_for": left_now, "replays": doubt.replays, "contract": plan.contract.reuse.value,
+    }  # fmt: skip
+    told = Tell(Event("doubt.opened", state.standing.account, fields))
+    return replace(state, doubt=replace(doubt, told=True)), [told]
+
+
+def _parked_in_doubt(plan: Plan, doubt: Doubt, now: Moment, account: str) -> Parked:
+    advice = f"freshd enrol {account}"
+    if doubt.spent or not doubts.may_try_later(plan, doubt):
+        return Parked("answer-lost", Remedy.PERSON, advice)
+    return Parked(LOST_TWICE, Remedy.PERSON, advice, now.boot + doubts.slow_wait(doubt))
+
+
+def _announce_end(plan: Plan, state: State, now: Moment) -> tuple[State, list[Effect]]:
+    """Say early, in shrinking steps, that the grant itself ends."""
+    if state.grant_until is None or state.grant_life is None:
+        return state, []
+    step = policy.warning_step(state.grant_until - now.boot, state.grant_life)
+    if step is None or (state.warned is not None and state.warned <= step):
+        return replace(state, warned=step), []
+    left = state.grant_until - now.boot
+    told = Event("grant.ending", plan.account, {"seconds_left": round(left)}, f"freshd enrol {plan.account}")
+    return replace(state, warned=step), [Tell(told)]
+
+
+def _earliest(at: float | None, state: State, now: Moment) -> float | None:
+    if state.grant_until is None or state.grant_life is None:
+        return at
+    wait = policy.next_warning(state.grant_until - now.boot, state.grant_life)
+    if wait is None:
+        return at
+    return now.boot + wait if at is None else min(at, now.boot + wait)

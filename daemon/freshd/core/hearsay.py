@@ -1,0 +1,179 @@
+"""What others tell: alarms, readers, consumers, operators.  Handlers of `core.lifecycle`; see its rules.
+
+Nothing here starts a flight; it only changes what is wanted.  A consumer's word alone never spends while in doubt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from freshd.core import policy
+from freshd.core.arrange import LOST_TWICE, park, unpark
+from freshd.core.contract import Contract
+from freshd.core.events import Event
+from freshd.core.model import Moment
+from freshd.core.outcome import Remedy
+from freshd.core.state import (
+    Demanded,
+    Effect,
+    Happening,
+    Parked,
+    Plan,
+    Probe,
+    Probed,
+    Refused,
+    SaveAgain,
+    Settled,
+    State,
+    Tell,
+    Want,
+)
+
+Outcome = tuple[State, list[Effect]]
+REFUSED_IN_A_ROW: Final = 2
+"""Two fresh leases refused in a row: healing does not help, a person must look (design 5)."""
+RETRYABLE_BY_FORCE: Final = frozenset({Remedy.CONFIG, Remedy.UNAVAILABLE, Remedy.BUG, Remedy.WAIT, Remedy.REREAD})
+
+
+def nothing(_plan: Plan, state: State, _event: Happening, _now: Moment) -> Outcome:
+    """The event changes nothing here; `arrange` still looks at what is due."""
+    return state, []
+
+
+def save_again(_plan: Plan, state: State, _event: Happening, _now: Moment) -> Outcome:
+    """The alarm of an answer that is not durable yet."""
+    return state, [SaveAgain()]
+
+
+def due_while_parked(_plan: Plan, state: State, _event: Happening, now: Moment) -> Outcome:
+    """Parked until a date: when it has come, try again from where it stood; a doubt gets the replay it waited for."""
+    if state.parked is None or state.parked.until is None or state.parked.until > now.boot:
+        return state, []
+    if state.doubt is not None and state.parked.code == LOST_TWICE:
+        state = replace(state, doubt=replace(state.doubt, allowed=state.doubt.replays + 1))
+    return unpark(state), []
+
+
+def demanded(plan: Plan, state: State, event: Happening, now: Moment) -> Outcome:
+    """A reader needs more life than there is; what no lease of this account can promise is not even tried (I6)."""
+    if not isinstance(event, Demanded) or state.want >= Want.DEMAND:
+        return state, []
+    left = 0.0 if state.until is None else state.until - now.boot
+    most = event.min_ttl if state.lease is None else policy.longest_ttl(state.lease.valid_for, plan.contract)
+    if state.lease is not None and left >= min(event.min_ttl, most):
+        return state, []
+    return replace(state, want=Want.DEMAND), []
+
+
+def forced(_plan: Plan, state: State, _event: Happening, _now: Moment) -> Outcome:
+    """An operator wants a renewal now; the pace still holds (I6)."""
+    return replace(state, want=Want.FORCE), []
+
+
+def forced_while_parked(_plan: Plan, state: State, _event: Happening, _now: Moment) -> Outcome:
+    """Only what might have passed by itself is tried again; a dead grant needs a person."""
+    if state.parked is None or state.parked.remedy not in RETRYABLE_BY_FORCE:
+        return state, []
+    return replace(unpark(state), want=Want.FORCE), []
+
+
+def refused(_plan: Plan, state: State, event: Happening, _now: Moment) -> Outcome:
+    """One heal per fingerprint; the suspect lease stays served meanwhile."""
+    if not isinstance(event, Refused) or not _is_about_us(state, event):
+        return state, []
+    in_a_row = state.refused + 1 if state.fresh else 0
+    if in_a_row >= REFUSED_IN_A_ROW:
+        told = Tell(Event("heal.stopped", state.standing.account, {"refused_in_a_row": in_a_row}))
+        account = state.standing.account
+        advice = f"freshd explain {account}; if the service is right: freshd enrol {account}"
+        parked, more = park(state, Parked("refused-again", Remedy.BUG, advice))
+        return replace(parked, suspect=event.fingerprint), [told, *more]
+    told = Tell(Event("lease.refused", state.standing.account, {"fingerprint": event.fingerprint}))
+    wanting = replace(state, suspect=event.fingerprint, want=max(state.want, Want.HEAL), refused=in_a_row)
+    return wanting, [told]
+
+
+def refused_quietly(_plan: Plan, state: State, event: Happening, _now: Moment) -> Outcome:
+    """In the air or parked: remember it, the next lease answers; a fresh lease that was refused counts."""
+    if not isinstance(event, Refused) or not _is_about_us(state, event):
+        return state, []
+    told = Tell(Event("lease.refused", state.standing.account, {"fingerprint": event.fingerprint}))
+    return replace(state, suspect=event.fingerprint, refused=state.refused + 1 if state.fresh else 0), [told]
+
+
+def refused_in_doubt(_plan: Plan, state: State, event: Happening, _now: Moment) -> Outcome:
+    """In doubt a refusal never spends: try the lease on a harmless call."""
+    if not isinstance(event, Refused) or not _is_about_us(state, event) or state.lease is None:
+        return state, []
+    told = Tell(Event("lease.refused", state.standing.account, {"fingerprint": event.fingerprint}))
+    return replace(state, suspect=event.fingerprint), [told, Probe(state.lease, state.attempt)]
+
+
+def probed(plan: Plan, state: State, event: Happening, now: Moment) -> Outcome:
+    """Dead before its time: the spend happened.  Alive where a rotation would have killed it: it did not.
+
+    What was found before a later flight left says nothing of what that one did.
+    """
+    if not isinstance(event, Probed) or state.doubt is None or event.alive is None or event.attempt != state.attempt:
+        return state, []
+    if state.lease is None or state.lease.fingerprint != event.fingerprint:
+        return state, []
+    if not event.alive and (state.until is None or state.until <= now.boot):
+        return state, []
+    if event.alive:
+        spent = False if _dies_at_once(plan.contract) else None
+        return replace(state, suspect=None, doubt=replace(state.doubt, spent=spent)), []
+    return replace(state, doubt=replace(state.doubt, spent=True)), []
+
+
+def paused(_plan: Plan, state: State, _event: Happening, _now: Moment) -> Outcome:
+    """An operator's pause: leases go on being served, nothing is renewed."""
+    told = [] if state.paused else [Tell(Event("account.paused", state.standing.account))]
+    return replace(state, paused=True), [*told]
+
+
+def resumed(_plan: Plan, state: State, _event: Happening, _now: Moment) -> Outcome:
+    """The end of a pause."""
+    told = [Tell(Event("account.resumed", state.standing.account))] if state.paused else []
+    return replace(state, paused=False), [*told]
+
+
+def retired(_plan: Plan, state: State, _event: Happening, _now: Moment) -> Outcome:
+    """Gone from the configuration: the record stays until `forget` (I7)."""
+    told = [] if state.retired else [Tell(Event("account.retired", state.standing.account))]
+    return replace(state, retired=True, want=Want.NOTHING), [*told]
+
+
+def returned(_plan: Plan, state: State, _event: Happening, _now: Moment) -> Outcome:
+    """Configured again, or otherwise."""
+    return replace(state, retired=False), []
+
+
+def reconfigured_while_parked(_plan: Plan, state: State, _event: Happening, _now: Moment) -> Outcome:
+    """A configuration change is what some parked accounts were waiting for."""
+    state = replace(state, retired=False)
+    if state.parked is not None and state.parked.remedy in RETRYABLE_BY_FORCE:
+        return unpark(state), []
+    return state, []
+
+
+def settled(_plan: Plan, state: State, event: Happening, _now: Moment) -> Outcome:
+    """The keyring caught up, or fell behind."""
+    if not isinstance(event, Settled):
+        return state, []
+    after = replace(state, standing=replace(state.standing, settled=event.settled), lagging=not event.settled)
+    if after.lagging == state.lagging:
+        return after, []
+    name = "keyring.unsettled" if after.lagging else "keyring.settled"
+    return after, [Tell(Event(name, state.standing.account))]
+
+
+def _is_about_us(state: State, event: Refused) -> bool:
+    if not event.dead or state.lease is None or state.suspect == event.fingerprint:
+        return False
+    return state.lease.fingerprint == event.fingerprint
+
+
+def _dies_at_once(contract: Contract) -> bool:
+    return contract.old_lease_life == 0

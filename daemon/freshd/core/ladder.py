@@ -1,0 +1,68 @@
+"""Ways to renew, cheapest first.  Healing is climbing down (design 1).
+
+A rung is data; what it does lives in its provider under the same name.  Whether a rung can be tried depends only on
+the names of the secrets in hand and on whether it needs a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from freshd.core.pace import Pace
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One way to renew.
+
+    needs         names of grant secrets it presents; all must be in hand
+    spends        it may use up part of the grant: takes all eight points of the exchange
+    person        only a person can take it (freshd enrol)
+    budgeted      attempts are limited or cost something (a password, an SMS)
+    ends_session  success ends somebody's other session
+    """
+
+    name: str
+    needs: frozenset[str] = frozenset()
+    spends: bool = True
+    person: bool = False
+    budgeted: bool = False
+    ends_session: bool = False
+    pace: Pace = field(default_factory=Pace)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether trying it in doubt harms nobody (design 5)."""
+        return not (self.spends or self.person or self.budgeted or self.ends_session)
+
+
+Ladder = tuple[Rung, ...]
+
+
+def can_try(rung: Rung, held: Iterable[str]) -> bool:
+    """Whether freshd can take this rung by itself with the secrets it holds."""
+    return not rung.person and rung.needs <= frozenset(held)
+
+
+def top(ladder: Ladder, held: Iterable[str]) -> Rung | None:
+    """The cheapest rung that can be tried unattended."""
+    names = frozenset(held)
+    return next((rung for rung in ladder if can_try(rung, names)), None)
+
+
+def below(ladder: Ladder, name: str, held: Iterable[str]) -> Rung | None:
+    """The next unattended rung under the one named; None where only a person can help."""
+    names = frozenset(held)
+    index = next((i for i, rung in enumerate(ladder) if rung.name == name), len(ladder))
+    return next((rung for rung in ladder[index + 1 :] if can_try(rung, names)), None)
+
+
+def find(ladder: Ladder, name: str) -> Rung | None:
+    """The rung of that name."""
+    return next((rung for rung in ladder if rung.name == name), None)
+
+
+def for_person(ladder: Ladder) -> Rung | None:
+    """The rung a person is asked to take: the first that needs one."""
+    return next((rung for rung in ladder if rung.person), None)

@@ -1,0 +1,99 @@
+"""What can come of a call to a service, in the few words the engine knows.
+
+`perform` (a provider's I/O) yields NotSent, Lost or Reply.  `read` (a provider's pure half) turns a Reply into
+Answered, Rejected or Unreadable.  Nothing else reaches lifecycle, whatever a service or a library does.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from freshd.core.model import Change
+
+
+class Remedy(enum.Enum):
+    """What a refusal calls for (design 1)."""
+
+    WAIT = "wait"
+    CLIMB = "climb"
+    RESET = "reset"
+    REREAD = "re-read"
+    PERSON = "person"
+    CONFIG = "config"
+    UNAVAILABLE = "unavailable"
+    BUG = "bug"
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """Nothing left this machine that could spend (DNS, connect, TLS): free to retry."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Sent, and not one byte came back: the service may or may not have acted."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply exactly as received (I3).  `complete` is False where the connection ended early or a limit cut it."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes = field(repr=False)
+    complete: bool = True
+
+    def header(self, name: str) -> str | None:
+        """The first header of that name, in any case."""
+        wanted = name.lower()
+        return next((value for key, value in self.headers if key.lower() == wanted), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The service did what was asked.  An exchange may yield secrets and no lease."""
+
+    changes: tuple[Change, ...]
+    notes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The service itself, in its own form, said no: nothing was spent beyond what `remedy` implies.
+
+    code         the service's own code, as text, for people
+    retry_after  seconds the service asked for
+    drop         names of secrets this refusal proves useless (Remedy.RESET)
+    known        False where the code is in no table of ours: keep everything, stop this round, alert
+    """
+
+    code: str
+    remedy: Remedy
+    retry_after: float | None = None
+    drop: frozenset[str] = frozenset()
+    known: bool = True
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Not the service's own word (HTML, gateway, truncated, foreign 5xx): acts as Lost, its escrow is kept.
+
+    `gateway` says that a complete reply with an HTTP error status came from something in between.
+    """
+
+    reason: str
+    gateway: bool = False
+    retry_after: float | None = None
+
+
+Performed = NotSent | Lost | Reply
+Judged = Answered | Rejected | Unreadable
+Shown = Sequence[tuple[str, str]]

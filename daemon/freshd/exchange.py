@@ -1,0 +1,335 @@
+"""THE commit protocol, and nothing else.  The one place that lets a single-use secret leave the machine.
+
+Eight points, each a crash test:
+
+    1 ask the pacer      2 re-read the record      3 intent, durable      4 perform
+    5 escrow, durable    6 read and commit         7 swap leases          8 next alarm, outlets
+
+1 to 6 are `Exchange.run`, from top to bottom; 7 and 8 are the keeper's, on the ending it is given.
+
+Rules
+-----
+* Nothing that spends is sent before its intent is durable and read back (I2).
+* What came back is escrowed before anybody looks at it, and kept whatever is made of it (I3).
+* A lease leaves here only inside a `Committed`, read back from the journal (I4).
+* After point 4 nothing gives up: a write that fails is tried again for as long as the process lives (`Rescue`).
+* An exception after point 3 is a doubt, never a retry: nobody knows what was sent.
+* Waiting (for the record, for what is free) may have made the pace or a grace period run out: both are asked again,
+  without awaiting anything more, when the call is charged.
+* Nothing here is cancelled: the flight's task belongs to the supervisor, callers only wait for it.
+
+A rung that spends nothing skips 3 and 5; its charge is still durable before the call (I6).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeVar
+
+from freshd.core import ladder
+from freshd.core.ladder import Rung
+from freshd.core.model import EMPTY, Earlier, Intent, Moment, Record, Secret, Standing
+from freshd.core.outcome import Answered, Judged, Lost, NotSent, Performed, Rejected, Remedy, Reply, Unreadable
+from freshd.core.pace import Row
+from freshd.core.state import Broke, Committed, Doubted, Ending, Held, Outdated, Refusal, Unable, Unsent
+from freshd.errors import FreshdError, Stale, StoreError
+from freshd.pacer import Keys, Pacer
+from freshd.ports import Clock, Line, Provider, Vault
+
+DEADLINE_SECONDS: Final = 60.0
+"""Second net over the provider's own deadline: a call still silent by then is lost."""
+JUDGES_SECRET: Final = frozenset({Remedy.CLIMB, Remedy.RESET, Remedy.PERSON})
+"""Refusals that settle a doubt; any other says nothing of what an earlier call came to."""
+T = TypeVar("T")
+Rescue = Callable[[FreshdError], Awaitable[None]]
+"""Told of a write that failed after point 4; returns when it is to be tried again."""
+Rows = Mapping[str, Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What one flight is to do.  `generation` and `lineage`: of the state it was ordered from.
+
+    before   boot-time second after which nothing must leave any more
+    earlier  doubts that it is made over; they stand again, durably, if it ends without a new grant
+    """
+
+    flight: str
+    attempt: int
+    account: str
+    rung: str
+    generation: int
+    lineage: str | None
+    replays: int = 0
+    doubted: Moment | None = None
+    candidate: str | None = None
+    material: Mapping[str, Secret] = field(default_factory=lambda: EMPTY)
+    before: float | None = None
+    earlier: tuple[Earlier, ...] = ()
+
+
+class Exchange:
+    """Carries orders out.  `trace(point)` is called as each point is passed, by number."""
+
+    def __init__(
+        self, vault: Vault, pacer: Pacer, clock: Clock, trace: Callable[[int], None] = lambda _point: None
+    ) -> None:
+        self._vault = vault
+        self._pacer = pacer
+        self._clock = clock
+        self._trace = trace
+
+    async def run(self, order: Order, provider: Provider, rescue: Rescue) -> Ending:
+        """One exchange, from asking the pacer to the read-back commit.  Never raises but for cancellation."""
+        rung = ladder.find(provider.ladder, order.rung)
+        if rung is None:
+            return Broke(order.attempt, "UnknownRung")
+        keys = provider.paces(order.rung)
+        self._trace(1)
+        wait = self._pacer.wait(order.account, keys, self._clock.now())
+        if wait > 0:
+            return Held(order.attempt, wait)
+        try:
+            self._trace(2)
+            record = await self._vault.read(order.account)
+            if (record.generation, record.lineage) != (order.generation, order.lineage):
+                return Outdated(order.attempt, _standing_of(record))
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                found = await provider.prepare(order.rung, record)
+            intent = self._intent(order, found)
+            wait = self._pacer.wait(order.account, keys, intent.sent)
+            if wait > 0 or (order.before is not None and intent.sent.boot >= order.before):
+                return Held(order.attempt, wait)
+            rows = self._pacer.charge(order.account, keys, intent.sent)
+            await self._promise(rung, intent, rows)
+        except TimeoutError:
+            cause = f"what the rung {order.rung} needs was not ready within {DEADLINE_SECONDS:.0f} s"
+            return Unable(order.attempt, "timeout", cause, f"freshd explain {order.account}")
+        except FreshdError as error:
+            return Unable(order.attempt, error.type, error.cause, error.remedy)
+        except Exception as error:  # noqa: BLE001 - before the intent nothing was sent: a bug is only a bug
+            return Broke(order.attempt, type(error).__name__)
+        flight = _Flight(order, rung, keys, record, intent)
+        return await self._landed(flight, self._spend(flight, provider, rescue), rescue)
+
+    async def finish(self, attempt: int, account: str, provider: Provider, rescue: Rescue) -> Ending:
+        """Finish the exchange whose reply rests in escrow: points 6 on, offline."""
+        found = await self._persist(lambda: self._vault.escrowed(account), rescue)
+        if found is None:
+            return Broke(attempt, "NoEscrow")
+        intent, reply = found
+        record = await self._persist(lambda: self._vault.read(account), rescue)
+        rung = ladder.find(provider.ladder, intent.rung) or Rung(intent.rung)
+        order = Order(intent.flight, attempt, account, intent.rung, record.generation, record.lineage, intent.replays,
+                      intent.doubted, intent.candidate, earlier=intent.earlier)  # fmt: skip
+        flight = _Flight(order, rung, provider.paces(rung.name), record, intent)
+        return await self._landed(flight, self._judge(flight, provider, reply, rescue), rescue)
+
+    async def _landed(self, flight: _Flight, rest: Awaitable[Ending], rescue: Rescue) -> Ending:
+        """A stale writer loses: another lineage was adopted meanwhile.  What came back stays escrowed or set aside.
+
+        A bug behind point 3 is a doubt: the intent stands, and nobody knows what was sent.
+        """
+        attempt, account = flight.order.attempt, flight.order.account
+        try:
+            return await rest
+        except Stale:
+            return Outdated(attempt, _standing_of(await self._persist(lambda: self._vault.read(account), rescue)))
+        except Exception as error:  # noqa: BLE001 - see above
+            if not flight.rung.spends:
+                return Broke(attempt, type(error).__name__)
+            return _doubted(flight, f"bug in the exchange: {type(error).__name__}")
+
+    def _intent(self, order: Order, found: Mapping[str, Secret]) -> Intent:
+        return Intent(
+            order.flight, order.account, order.rung, order.lineage, order.generation, self._clock.now(),
+            {**found, **order.material}, order.replays, order.doubted, order.candidate, earlier=order.earlier,
+        )  # fmt: skip
+
+    async def _promise(self, rung: Rung, intent: Intent, rows: Rows) -> None:
+        if rung.spends:
+            await self._vault.intend(intent, rows)
+            self._trace(3)
+        else:
+            await self._vault.note(rows)
+
+    async def _spend(self, flight: _Flight, provider: Provider, rescue: Rescue) -> Ending:
+        await asyncio.sleep(self._pacer.departure(flight.keys, self._clock.now()))
+        performed = await _perform(flight, provider) if self._may_leave(flight) else NotSent("too late for its grace")
+        self._trace(4)
+        match performed:
+            case NotSent(reason):
+                return await self._not_sent(flight, reason, rescue)
+            case Lost(reason):
+                return await self._doubt(flight, reason, self._failed(flight), rescue)
+            case Reply() as reply:
+                if flight.rung.spends:
+                    await self._persist(lambda: self._vault.escrow(flight.intent, reply), rescue)
+                    self._trace(5)
+                return await self._judge(flight, provider, reply, rescue)
+
+    def _may_leave(self, flight: _Flight) -> bool:
+        before = flight.order.before
+        return before is None or self._clock.boot() < before
+
+    async def _judge(self, flight: _Flight, provider: Provider, reply: Reply, rescue: Rescue) -> Ending:
+        try:
+            judged: Judged = provider.read(flight.rung.name, flight.record, flight.intent, reply)
+        except Exception as error:  # noqa: BLE001 - a reader's bug must not lose an escrowed reply
+            judged = Unreadable(f"bug in the reader: {type(error).__name__}")
+        match judged:
+            case Answered():
+                return await self._commit(flight, judged, rescue)
+            case Rejected():
+                return await self._refused(flight, judged, rescue)
+            case Unreadable(reason, _, retry_after):
+                return await self._doubt(flight, reason, self._failed(flight, retry_after), rescue)
+
+    async def _commit(self, flight: _Flight, answered: Answered, rescue: Rescue) -> Ending:
+        rows = self._pacer.succeeded(flight.keys)
+        intent = flight.intent
+        line = Line(self._clock.now(), flight.rung.name, "ok", flight.record.generation + 1)
+        if not flight.rung.spends:
+            behind = await self._persist(lambda: self._vault.write_behind(answered.changes[0], rows, line), rescue)
+            return Committed(flight.order.attempt, behind)
+        kept = await self._persist(
+            lambda: self._vault.commit(intent, intent.account, answered.changes, rows, line), rescue
+        )
+        self._trace(6)
+        standing = kept[intent.account]
+        if intent.earlier and standing.generation == intent.generation:
+            await self._put_back(_beneath(intent), rows, line, rescue)
+        return Committed(flight.order.attempt, standing)
+
+    async def _refused(self, flight: _Flight, rejected: Rejected, rescue: Rescue) -> Ending:
+        waits = rejected.remedy in (Remedy.WAIT, Remedy.REREAD) or not rejected.known
+        rows = self._failed(flight, rejected.retry_after) if waits else self._pacer.succeeded(flight.keys)
+        line = self._line(flight, rejected.code)
+        if not flight.rung.spends:
+            await self._persist(lambda: self._vault.note(rows), rescue)
+            return Refusal(flight.order.attempt, rejected)
+        if flight.intent.replays and rejected.remedy not in JUDGES_SECRET:
+            await self._put_back(_uncounted(flight.intent), rows, line, rescue)
+            return Refusal(flight.order.attempt, rejected)
+        dead = _dead(flight, rejected)
+        standing = await self._close(flight, rejected.drop, rows, line, rescue, dead)
+        return Refusal(flight.order.attempt, rejected, standing)
+
+    async def _not_sent(self, flight: _Flight, reason: str, rescue: Rescue) -> Ending:
+        rows, line = self._failed(flight), self._line(flight, "not-sent")
+        if not flight.rung.spends:
+            await self._persist(lambda: self._vault.note(rows), rescue)
+        elif flight.intent.replays:
+            await self._put_back(_uncounted(flight.intent), rows, line, rescue)
+        else:
+            await self._close(flight, frozenset(), rows, line, rescue, {})
+        return Unsent(flight.order.attempt, reason)
+
+    async def _close(
+        self, flight: _Flight, drop: frozenset[str], rows: Rows, line: Line, rescue: Rescue, dead: Mapping[str, str]
+    ) -> Standing | None:
+        """End an attempt that changed no grant; a doubt that it was made over stands again.  None: no news."""
+        intent = flight.intent
+        if not intent.earlier:
+            return await self._persist(lambda: self._vault.close(intent, drop, rows, line, dead), rescue)
+        if not drop and not dead:
+            await self._put_back(_beneath(intent), rows, line, rescue)
+            return None
+        standing = await self._persist(lambda: self._vault.close(intent, drop, rows, line, dead), rescue)
+        await self._put_back(_beneath(intent), rows, line, rescue)
+        return standing
+
+    async def _put_back(self, intent: Intent, rows: Rows, line: Line, rescue: Rescue) -> None:
+        """Let an older doubt stand in the journal again."""
+        await self._persist(lambda: self._vault.intend(intent, rows), rescue)
+        await self._persist(lambda: self._vault.doubt(intent, rows, line), rescue)
+
+    async def _doubt(self, flight: _Flight, why: str, rows: Rows, rescue: Rescue) -> Ending:
+        if not flight.rung.spends:
+            await self._persist(lambda: self._vault.note(rows), rescue)
+            return Unsent(flight.order.attempt, why)
+        await self._persist(lambda: self._vault.doubt(flight.intent, rows, self._line(flight, "lost")), rescue)
+        return _doubted(flight, why)
+
+    def _failed(self, flight: _Flight, retry_after: float | None = None) -> Rows:
+        return self._pacer.failed(flight.keys, self._clock.now(), retry_after)
+
+    def _line(self, flight: _Flight, outcome: str) -> Line:
+        return Line(self._clock.now(), flight.rung.name, outcome, flight.record.generation)
+
+    async def _persist(self, write: Callable[[], Awaitable[T]], rescue: Rescue) -> T:
+        while True:
+            try:
+                return await write()
+            except Stale:
+                raise
+            except FreshdError as error:
+                await rescue(error)
+            except Exception as error:  # noqa: BLE001 - an answer in hand is not dropped for a bug of the store
+                await rescue(StoreError(f"bug in the store: {type(error).__name__}", "freshd doctor"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    order: Order
+    rung: Rung
+    keys: Keys
+    record: Record
+    intent: Intent
+
+
+def _dead(flight: _Flight, rejected: Rejected) -> Mapping[str, str]:
+    """What was presented and declared dead by the service itself.  Of an enrolment nothing rests in the record."""
+    if rejected.remedy is not Remedy.CLIMB or flight.intent.candidate is not None:
+        return {}
+    return dict.fromkeys(flight.rung.needs, rejected.code)
+
+
+async def _perform(flight: _Flight, provider: Provider) -> Performed:
+    try:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            return await provider.perform(flight.rung.name, flight.record, flight.intent)
+    except TimeoutError:
+        return Lost("no answer within the exchange's deadline")
+    except Exception as error:  # noqa: BLE001 - after the intent an exception is a doubt, never a retry
+        return Lost(f"bug in the provider: {type(error).__name__}")
+    except asyncio.CancelledError:
+        if is_cancelled():
+            raise
+        return Lost("bug in the provider: CancelledError")
+
+
+def is_cancelled() -> bool:
+    """Whether somebody cancelled the running task; else a CancelledError leaked out of what it awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _doubted(flight: _Flight, why: str) -> Doubted:
+    return Doubted(flight.order.attempt, why, flight.intent.doubted or flight.intent.sent, flight.intent.replays)
+
+
+def _uncounted(intent: Intent) -> Intent:
+    """A replay that was not looked at does not count; the doubt it was to settle stays."""
+    return replace(intent, replays=intent.replays - 1)
+
+
+def _beneath(intent: Intent) -> Intent:
+    """The doubt that an attempt was made over, as an intent of its own."""
+    *older, last = intent.earlier
+    return replace(
+        intent, rung=last.rung, sent=last.sent, replays=last.replays, doubted=None, candidate=None, material=EMPTY,
+        earlier=tuple(older),
+    )  # fmt: skip
+
+
+def _standing_of(record: Record) -> Standing:
+    grant = record.grant
+    if grant is None:
+        return Standing(record.account, record.generation, lease=record.lease)
+    return Standing(
+        record.account, record.generation, grant.lineage, grant.binding, frozenset(grant.secrets), record.lease,
+        grant.obtained, grant.valid_for, grant.enrolled, grant.absolute_for,
+    )  # fmt: skip

@@ -1,0 +1,83 @@
+"""How an account stands, in an operator's words.  Computed when asked, from memory, without a secret (I8)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+
+from freshd.core import ladder
+from freshd.core.arrange import next_job
+from freshd.core.model import Moment, Standing
+from freshd.core.state import Phase, Plan, State
+from freshd.ports import Clock, Health
+
+_RENEWABLE = {
+    Phase.LIVE: "yes", Phase.SPENDING: "yes", Phase.CLIMBING: "yes", Phase.UNSAVED: "unknown",
+    Phase.DOUBTFUL: "unknown", Phase.PARKED: "no", Phase.VACANT: "no",
+}  # fmt: skip
+
+
+def of(kind: str, plan: Plan, state: State, clock: Clock) -> Health:
+    """The health of a configured account."""
+    now = clock.now()
+    job = None if state.paused or state.retired else next_job(plan, state, now)
+    reason, remedy = _reason(plan, state)
+    lease = state.lease
+    return Health(
+        account=plan.account, kind=kind, phase=state.phase.value, generation=state.standing.generation,
+        usable_until=_wall(state.until, now), renewable=_renewable(plan, state), reason=reason, remedy=remedy,
+        deadline=_wall(state.grant_until, now), next_refresh_at=_wall(None if job is None else job.at, now),
+        last_outcome=state.last_outcome, fingerprint=None if lease is None else lease.fingerprint,
+        paused=state.paused, retired=state.retired, settled=state.standing.settled,
+        doubtful_since=None if state.doubt is None else state.doubt.sent.wall, refreshes=state.refreshes,
+        heals=state.heals, more=MappingProxyType({"rungs": [rung.name for rung in plan.ladder]}),
+    )  # fmt: skip
+
+
+def while_locked(view: Health) -> Health:
+    """The same while the vault's key is missing: what the journal knows of the account is not known yet."""
+    remedy = "unlock the keyring, or provide the vault's key: freshd doctor"
+    return replace(view, phase="locked", renewable="unknown", reason="the vault is locked", remedy=remedy)
+
+
+def of_retired(standing: Standing) -> Health:
+    """The health of an account that is only in the vault."""
+    lease = standing.lease
+    return Health(
+        account=standing.account, kind="" if standing.binding is None else standing.binding.kind, phase="retired",
+        generation=standing.generation, usable_until=None, renewable="no", reason="not in the configuration",
+        remedy=f"freshd forget {standing.account}, or configure it again", deadline=None, next_refresh_at=None,
+        last_outcome=None, fingerprint=None if lease is None else lease.fingerprint, paused=False, retired=True,
+        settled=standing.settled, doubtful_since=None, refreshes=0, heals=0,
+    )  # fmt: skip
+
+
+def _renewable(plan: Plan, state: State) -> str:
+    if state.phase is Phase.VACANT and ladder.top(plan.ladder, state.standing.held) is not None:
+        return "yes"
+    if state.phase is Phase.LIVE and ladder.top(plan.ladder, state.standing.held) is None:
+        return "no"
+    return _RENEWABLE[state.phase]
+
+
+def _reason(plan: Plan, state: State) -> tuple[str | None, str | None]:
+    account = plan.account
+    if state.parked is not None and state.phase is Phase.PARKED:
+        return state.parked.code, state.parked.advice
+    if state.retired:
+        return "not in the configuration", f"freshd forget {account}, or configure it again"
+    if state.paused:
+        return "paused", f"freshd resume {account}"
+    if state.doubt is not None:
+        return f"in doubt: {state.doubt.why}", f"nothing to do yet; if it parks: freshd enrol {account}"
+    if state.phase is Phase.VACANT and _renewable(plan, state) == "no":
+        return "never enrolled", f"freshd enrol {account}"
+    if state.phase is Phase.LIVE and _renewable(plan, state) == "no":
+        return "nothing left to renew with", f"freshd enrol {account}"
+    if state.phase is Phase.UNSAVED:
+        return "answered, and not durable yet", "make room in, or repair, the state directory: freshd doctor"
+    return None, None
+
+
+def _wall(at: float | None, now: Moment) -> float | None:
+    return None if at is None else round(now.wall + (at - now.boot), 3)

@@ -1,0 +1,227 @@
+"""One family: the only writer of its accounts' states (I1).
+
+A keeper takes events, runs `lifecycle.step`, and performs the effects it is handed.  It decides nothing.
+
+Rules
+-----
+* `post` runs to its end without awaiting: state and effects change together, on the loop's thread.
+* A flight is a task of the supervisor's; it ends in exactly one ending, posted here.
+* One spending flight per family: flights of a family queue on its lock.
+* Callers wait on `changed`, never on a flight, so none can cancel one.
+* Outlets are told last: whatever they do, flights and alarms are under way by then.
+* Whatever happens to a flight, it ends: an account in the air without a flight would wait for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from freshd.core import lifecycle
+from freshd.core.events import Event
+from freshd.core.lifecycle import is_in_air
+from freshd.core.model import Lease, Standing
+from freshd.core.state import (
+    Broke,
+    Effect,
+    Ending,
+    Finish,
+    Fly,
+    Happening,
+    Plan,
+    Probe,
+    Probed,
+    Publish,
+    SaveAgain,
+    SaveFailed,
+    State,
+    Tell,
+    Wake,
+    Withdraw,
+)
+from freshd.errors import FreshdError
+from freshd.exchange import Exchange, Order, is_cancelled
+from freshd.ports import Alarms, Clock, Provider, Published
+
+Spawn = Callable[[Coroutine[Any, Any, None], str], object]
+PROBE_DEADLINE_SECONDS: Final = 20.0
+RESCUE_SECONDS: Final = 5.0
+"""The longest time between two tries to write an answer that is not durable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What a keeper is given to act with: how to start tasks, tell events, and show or withdraw a lease."""
+
+    clock: Clock
+    alarms: Alarms
+    spawn: Spawn
+    tell: Callable[[Event], None]
+    show: Callable[[Published], None]
+    withdraw: Callable[[str], None]
+
+
+class Keeper:
+    """The accounts of one family.  `trace(point)` is called as points 7 and 8 of an exchange are passed."""
+
+    def __init__(self, exchange: Exchange, shelf: Shelf, trace: Callable[[int], None] = lambda _point: None) -> None:
+        self._exchange = exchange
+        self._shelf = shelf
+        self._trace = trace
+        self._plans: dict[str, Plan] = {}
+        self._providers: dict[str, Provider] = {}
+        self._states: dict[str, State] = {}
+        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        self._gates: dict[str, asyncio.Event] = {}
+        self._spending = asyncio.Lock()
+        self.started_at: dict[str, tuple[float, float]] = {}
+
+    @property
+    def accounts(self) -> Mapping[str, State]:
+        """The states, to read."""
+        return self._states
+
+    def plan(self, account: str) -> Plan:
+        """What does not change."""
+        return self._plans[account]
+
+    def provider(self, account: str) -> Provider:
+        """The account's service."""
+        return self._providers[account]
+
+    def adopt(self, plan: Plan, provider: Provider) -> None:
+        """Take an account on, or give it a changed plan; a flight in the air keeps the provider it started with."""
+        self._plans[plan.account] = plan
+        self._providers[plan.account] = provider
+        self._states.setdefault(plan.account, lifecycle.vacant(plan.account))
+
+    def post(self, account: str, event: Happening) -> None:
+        """One event: step, then its effects, without awaiting."""
+        before = self._states[account]
+        after, effects = lifecycle.step(self._plans[account], before, event, self._shelf.clock.now())
+        self._states[account] = after
+        for effect in sorted(effects, key=lambda one: isinstance(one, Tell)):
+            self._perform(account, effect)
+        if after != before:
+            self._wake_waiters(account)
+
+    async def changed(self, account: str) -> None:
+        """Return at the next change of the account's state."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiters = self._waiting.setdefault(account, set())
+        waiters.add(future)
+        try:
+            await future
+        finally:
+            waiters.discard(future)
+
+    @contextlib.asynccontextmanager
+    async def quiet(self, account: str) -> AsyncIterator[State]:
+        """Hold the family's lock: no exchange runs inside, so an operator's write is never a stale one.
+
+        A flight that was launched meanwhile waits, finds a newer record at point 2, and changes nothing.
+        """
+        async with self._spending:
+            yield self._states[account]
+
+    async def landed(self, account: str) -> State:
+        """The state once no flight of the account is in the air."""
+        while is_in_air(self._states[account]):
+            await self.changed(account)
+        return self._states[account]
+
+    # -- effects ----------------------------------------------------------------------------------------------------
+
+    def _perform(self, account: str, effect: Effect) -> None:
+        shelf = self._shelf
+        match effect:
+            case Fly(attempt):
+                order, provider = _order(account, effect, self._states[account].standing), self._providers[account]
+                shelf.spawn(self._fly(order, provider), f"flight:{account}:{attempt}")
+            case Finish(attempt):
+                shelf.spawn(self._finish(account, attempt, self._providers[account]), f"finish:{account}:{attempt}")
+            case Wake(at):
+                shelf.alarms.cancel(account) if at is None else shelf.alarms.set(account, at)
+            case Publish(lease, until):
+                shelf.show(_published(lease, until, shelf.clock))
+                self._trace(7)
+            case Withdraw():
+                shelf.withdraw(account)
+            case Probe(lease, attempt):
+                shelf.spawn(self._probe(account, lease, attempt), f"probe:{account}")
+            case SaveAgain():
+                self._gate(account).set()
+            case Tell(event):
+                shelf.tell(event)
+
+    async def _fly(self, order: Order, provider: Provider) -> None:
+        rescue = self._rescue(order.account, order.attempt)
+        await self._land(order.account, order.attempt, self._exchange.run(order, provider, rescue))
+
+    async def _finish(self, account: str, attempt: int, provider: Provider) -> None:
+        rescue = self._rescue(account, attempt)
+        await self._land(account, attempt, self._exchange.finish(attempt, account, provider, rescue))
+
+    async def _land(self, account: str, attempt: int, flight: Coroutine[Any, Any, Ending]) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(flight.close)
+            await stack.enter_async_context(self._spending)
+            self.post(account, await self._carefully(attempt, flight))
+        self._trace(8)
+
+    async def _carefully(self, attempt: int, flight: Coroutine[Any, Any, Ending]) -> Ending:
+        try:
+            return await flight
+        except Exception as error:  # noqa: BLE001 - the edge: a bug ends as an event, the daemon lives on
+            return Broke(attempt, type(error).__name__)
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            return Broke(attempt, "CancelledError")
+
+    async def _probe(self, account: str, lease: Lease, attempt: int) -> None:
+        alive: bool | None = None
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(PROBE_DEADLINE_SECONDS):
+                alive = await self._providers[account].probe(lease)
+        self.post(account, Probed(lease.fingerprint, alive, attempt))
+
+    def _rescue(self, account: str, attempt: int) -> Callable[[FreshdError], Any]:
+        """What an exchange calls when an answer is not durable: say so, wait for the alarm, let it try again.
+
+        The alarm may never ring (the account was forgotten, alarms have stopped): then it is tried again all the same.
+        """
+
+        async def rescue(error: FreshdError) -> None:
+            gate = self._gate(account)
+            gate.clear()
+            self.post(account, SaveFailed(attempt, f"{error.type}: {error.cause}"))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RESCUE_SECONDS):
+                    await gate.wait()
+
+        return rescue
+
+    def _gate(self, account: str) -> asyncio.Event:
+        return self._gates.setdefault(account, asyncio.Event())
+
+    def _wake_waiters(self, account: str) -> None:
+        for future in self._waiting.get(account, set()):
+            if not future.done():
+                future.set_result(None)
+
+
+def _published(lease: Lease, until: float, clock: Clock) -> Published:
+    now = clock.now()
+    return Published(lease, until, now.wall + (until - now.boot), lease.fingerprint)
+
+
+def _order(account: str, fly: Fly, standing: Standing) -> Order:
+    return Order(
+        secrets.token_hex(8), fly.attempt, account, fly.rung, standing.generation, standing.lineage, fly.replays,
+        fly.doubted, fly.candidate, fly.material, fly.before, fly.earlier,
+    )  # fmt: skip

@@ -1,0 +1,293 @@
+"""The ports: what the engine and the socket need of the world, each as narrow as its use.
+
+Adapters live in providers, vault, api, alarms, clock, outlets.  They turn whatever they meet into these few types and
+into the errors of `freshd.errors`; the engine never sees a library's exception.
+All methods run on the event loop's thread; none may block it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from freshd.core.contract import Contract
+from freshd.core.events import Event
+from freshd.core.ladder import Ladder
+from freshd.core.model import Binding, Change, Intent, Lease, Moment, Record, Secret, Standing
+from freshd.core.outcome import Judged, Performed, Reply
+from freshd.core.pace import Pace, Row
+
+
+class Clock(Protocol):
+    """The only source of time."""
+
+    def now(self) -> Moment:
+        """Both clocks at once."""
+
+    def boot(self) -> float:
+        """Seconds since boot, suspend included; cheap enough for every read."""
+
+
+class Alarms(Protocol):
+    """Wakes accounts.  One alarm per account: a new one replaces the old."""
+
+    def set(self, account: str, at: float) -> None:
+        """Ask for `Due(account)` at `at` seconds of boot time; a moment in the past fires at once."""
+
+    def cancel(self, account: str) -> None:
+        """Forget the account's alarm, if any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of an account's history: what an attempt came to.  `outcome` is a code, never a body."""
+
+    at: Moment
+    rung: str
+    outcome: str
+    generation: int
+    detail: str = ""
+
+
+class Vault(Protocol):
+    """Where records survive.  Every awaited return means durable and, where said, read back (I2, I3, I4).
+
+    Raises StoreError when a write is not durable (nothing was acknowledged), VaultLocked while there is no sealing
+    key, KeyringUnavailable when a grant resting in the OS keyring cannot be had now, Stale when a writer is outdated.
+    """
+
+    @property
+    def high_water(self) -> float:
+        """The highest wall time, seconds, the journal ever saw."""
+
+    @property
+    def rolled_back(self) -> str | None:
+        """Why this journal is taken for an old or copied one; None where it is not."""
+
+    async def accept(self) -> None:
+        """An operator decided that this journal is the right one after all."""
+
+    async def open(self) -> Mapping[str, Standing]:
+        """Take the lock, unseal, check; every account the journal knows.  VaultLocked: call again later."""
+
+    async def paces(self) -> Mapping[str, Row]:
+        """The pace ledger."""
+
+    async def read(self, account: str) -> Record:
+        """The record with its secrets; generation 0 when unknown.  For the exchange only."""
+
+    async def note(self, rows: Mapping[str, Row]) -> None:
+        """Write pace rows durably (rungs that spend nothing have no intent to ride on)."""
+
+    async def intend(self, intent: Intent, rows: Mapping[str, Row]) -> None:
+        """Point 3: intent and pace rows in one commit, room for the escrow reserved, read back on a second connection.
+
+        Replaces an older intent of the account; an older escrow goes to quarantine, never away (I3).
+        """
+
+    async def escrow(self, intent: Intent, reply: Reply) -> None:
+        """Point 5: the raw reply, sealed and durable."""
+
+    async def escrowed(self, account: str) -> tuple[Intent, Reply] | None:
+        """Intent with material, and escrowed reply, left by an exchange that did not end."""
+
+    async def commit(
+        self, intent: Intent | None, account: str, changes: Sequence[Change], rows: Mapping[str, Row], line: Line
+    ) -> Mapping[str, Standing]:
+        """Point 6: generation+1 of every record touched, one transaction; clears intent and escrow; read back."""
+
+    async def close(
+        self, intent: Intent, drop: frozenset[str], rows: Mapping[str, Row], line: Line, dead: Mapping[str, str]
+    ) -> Standing:
+        """End an attempt that changed no grant: clear intent and escrow, forget the secrets named by `drop` (I7).
+
+        `dead`: secrets that the service itself declared dead, with its code: kept, marked, no longer held (I5).
+        """
+
+    async def doubt(self, intent: Intent, rows: Mapping[str, Row], line: Line) -> None:
+        """Keep intent (and escrow, if any): nobody knows what came of it."""
+
+    async def write_behind(self, change: Change, rows: Mapping[str, Row], line: Line) -> Standing:
+        """Store a lease that cost nothing; may be lost in a crash without harm."""
+
+    async def forget(self, account: str) -> None:
+        """Erase the account everywhere: only the verb `forget` calls this (I7)."""
+
+    async def pause(self, account: str, *, paused: bool) -> None:
+        """Remember an operator's pause, or its end."""
+
+    async def history(self, account: str) -> Sequence[Line]:
+        """The last lines, oldest first."""
+
+    async def aclose(self) -> None:
+        """Write the anchor, let go of the lock."""
+
+
+class Custodian(Protocol):
+    """Keeps small secrets outside the journal: the sealing key, or grants.  Called apart from the loop, may block.
+
+    Raises KeyringUnavailable for locked, hung, gone; `get` returning None means absent *or* unknown: never proof.
+    """
+
+    name: str
+    writable: bool
+
+    def get(self, service: str, entry: str) -> str | None:
+        """The value of an entry."""
+
+    def put(self, service: str, entry: str, value: str) -> None:
+        """Write; the caller reads back."""
+
+    def drop(self, service: str, entry: str) -> None:
+        """Delete an entry; absent is fine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a person is asked to do to enrol, and the material the answer will need."""
+
+    url: str
+    material: Mapping[str, Secret]
+    user_code: str | None = None
+    interval: float = 5.0
+    expires_in: float = 600.0
+    rung: str = "authorize"
+
+
+class Provider(Protocol):
+    """One account at one service: its rules as data, its calls, its reading of answers.
+
+    `perform` makes exactly one call that may spend.  `read` is pure.  Neither raises: everything a service does comes
+    back as an outcome.
+    """
+
+    @property
+    def ladder(self) -> Ladder:
+        """Ways to renew, cheapest first."""
+
+    @property
+    def contract(self) -> Contract:
+        """What the service promises."""
+
+    @property
+    def binding(self) -> Binding:
+        """What a grant obtained now would belong to."""
+
+    def paces(self, rung: str) -> Sequence[tuple[str, Pace]]:
+        """Ledger keys to charge for one call of that rung, widest first."""
+
+    async def prepare(self, rung: str, record: Record) -> Mapping[str, Secret]:
+        """Free calls and generated material before the intent; raises FreshdError where nothing can be sent."""
+
+    async def perform(self, rung: str, record: Record, intent: Intent) -> Performed:
+        """The one call.  Has its own hard deadline."""
+
+    def read(self, rung: str, record: Record, intent: Intent, reply: Reply) -> Judged:
+        """Judge a reply; pure, so that it can be done again after a crash."""
+
+    async def probe(self, lease: Lease) -> bool | None:
+        """Try the lease on a harmless call: True works, False refused, None cannot tell.  Spends nothing."""
+
+    def is_dead(self, status: int | None, code: str | None) -> bool:
+        """Whether a consumer's refusal means the token is dead (scope errors and a bare 403 do not)."""
+
+    async def ask(self, flow: str, redirect_uri: str | None) -> Asked:
+        """Begin an enrolment.  Raises FreshdError."""
+
+    async def revoke(self, record: Record) -> str:
+        """Tell the service to end the grant; says what was done.  Raises FreshdError."""
+
+
+class Outlet(Protocol):
+    """Where events go.  Never blocks, never raises, never waits for anybody (I11)."""
+
+    def tell(self, event: Event) -> None:
+        """Take one event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A lease as readers see it.
+
+    until      boot-time second at which its life ends on this machine
+    expires_at wall-clock second of the same instant, as known at publication
+    """
+
+    lease: Lease
+    until: float
+    expires_at: float
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """Why there is no lease good enough.  `kind` is the problem document's type."""
+
+    kind: str
+    detail: str
+    remedy: str
+    status: int
+    retry_after: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One account as an operator sees it.  No secrets; moments as wall-clock seconds; None: not known.
+
+    renewable  "yes", "no" or "unknown"
+    """
+
+    account: str
+    kind: str
+    phase: str
+    generation: int
+    usable_until: float | None
+    renewable: str
+    reason: str | None
+    remedy: str | None
+    deadline: float | None
+    next_refresh_at: float | None
+    last_outcome: str | None
+    fingerprint: str | None
+    paused: bool
+    retired: bool
+    settled: bool
+    doubtful_since: float | None
+    refreshes: int
+    heals: int
+    more: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+
+class Tokens(Protocol):
+    """What the socket needs of the supervisor.  `lease` is a dictionary look-up: no lock, no await (I9, I11)."""
+
+    def lease(self, account: str) -> Published | None:
+        """The newest lease, expired or not; None where there never was one."""
+
+    def knows(self, account: str) -> bool:
+        """Whether the account is configured."""
+
+    def locked(self) -> bool:
+        """Whether the vault has no sealing key yet."""
+
+    async def demand(self, account: str, min_ttl: float, wait: float) -> Published | Shortfall:
+        """A lease with at least `min_ttl` seconds left, waiting at most `wait` seconds."""
+
+    def refused(self, account: str, fingerprint: str, status: int | None, code: str | None) -> str:
+        """A consumer's refusal: "newer-lease", "healing", "ignored", "stale" or "unknown"."""
+
+    def health(self, account: str) -> Health:
+        """How one account stands.  KeyError where unknown."""
+
+    def accounts(self) -> Sequence[str]:
+        """Every configured account, sorted."""
+
+    async def operate(self, verb: str, account: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        """refresh, pause, resume, forget, revoke, confirm, enrol-begin, enrol-finish, history.  Raises FreshdError."""
+
+
+Subscriber = Callable[[Event], None]
+Reaction = Callable[[], Awaitable[None]]

@@ -1,0 +1,261 @@
+"""Owns keepers, flights, alarms and ticks; knows about suspend, clock steps, a locked vault, reload and shutdown.
+
+Rules
+-----
+* Tasks are started and ended here only.  A flight is never cancelled: shutdown waits for it (exchange and persist).
+* A vault without its sealing key is LOCKED, not broken: it is asked again until the key is there; nothing is parked.
+* A step of a clock or a suspend starts nothing by itself: alarms are realigned and every account looks at what is due.
+* A reload changes only what changed; a removed account is retired, its record kept (I7); one that is back goes on.
+* Once stopping, no flight is launched: one that is cut off by the end would be a lost answer of our own making.
+* The watchdog is fed by a tick that ran, and by nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from freshd.core.contract import Reuse
+from freshd.core.events import Event
+from freshd.core.lifecycle import is_in_air
+from freshd.core.model import Moment, Standing
+from freshd.core.state import Booted, Due, Happening, Paused, Plan, Reconfigured, Resumed, Retired, Settled, State
+from freshd.errors import FreshdError, KeyringUnavailable, VaultLocked
+from freshd.exchange import DEADLINE_SECONDS, Exchange
+from freshd.keeper import Keeper, Shelf
+from freshd.pacer import Pacer
+from freshd.ports import Alarms, Clock, Provider, Published, Vault
+
+TICK_SECONDS: Final = 10.0
+"""No wait exceeds 37 s (design 7); the watchdog wants a sign of life more often than that."""
+UNLOCK_SECONDS: Final = 2.0
+STEP_SECONDS: Final = 2.0
+"""A change of wall minus boot, or of boot minus monotonic, beyond this is a step or a suspend; slewing stays below."""
+PERSIST_SECONDS: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One configured account, ready to be kept."""
+
+    plan: Plan
+    provider: Provider
+    kind: str
+    family: str
+    paused: bool = False
+
+
+class Supervisor:
+    """All accounts of one daemon."""
+
+    def __init__(
+        self, vault: Vault, clock: Clock, alarms: Alarms, tell: Callable[[Event], None],
+        trace: Callable[[int], None] = lambda _point: None,
+    ) -> None:  # fmt: skip
+        self.clock, self.vault, self.leases = clock, vault, dict[str, Published]()
+        self.tell = tell
+        self.locked = True
+        self.known: dict[str, Standing] = {}
+        self.members: dict[str, Member] = {}
+        self._pacer = Pacer()
+        self._exchange = Exchange(vault, self._pacer, clock, trace)
+        self._trace = trace
+        self._alarms = alarms
+        self._stopping = False
+        self._keepers: dict[str, Keeper] = {}
+        self._by_account: dict[str, Keeper] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._shelf = Shelf(clock, alarms, self._launch, tell, self._show, self._withdraw)
+        self._last: tuple[Moment, float] | None = None
+        self.unlocked = asyncio.Event()
+        self.failed: asyncio.Future[FreshdError] = asyncio.get_running_loop().create_future()
+        """Resolved when the daemon cannot go on: the vault turned out to be unusable once its key came."""
+        self._told_locked = False
+
+    # -- accounts ---------------------------------------------------------------------------------------------------
+
+    def keeper(self, account: str) -> Keeper:
+        """The account's only writer.  KeyError where it is not configured."""
+        return self._by_account[account]
+
+    def state(self, account: str) -> State:
+        """How an account stands.  KeyError where it is not configured."""
+        return self._by_account[account].accounts[account]
+
+    def post(self, account: str, event: Happening) -> None:
+        """Give an account an event; one for an account nobody keeps is dropped."""
+        keeper = self._by_account.get(account)
+        if keeper is not None:
+            keeper.post(account, event)
+
+    def ring(self, account: str) -> None:
+        """What alarms call."""
+        self.post(account, Due())
+
+    def settled(self, account: str, settled: bool) -> None:  # noqa: FBT001 - the vault's callback
+        """What the vault calls when the OS keyring caught up or fell behind."""
+        self.post(account, Settled(settled))
+
+    def _enlist(self, member: Member) -> None:
+        name = member.plan.account
+        keeper = self._keepers.setdefault(member.family, Keeper(self._exchange, self._shelf, self._trace))
+        keeper.adopt(member.plan, member.provider)
+        self._by_account[name] = keeper
+        self.members[name] = member
+
+    def _boot(self, member: Member) -> None:
+        name = member.plan.account
+        if member.paused:
+            self.post(name, Paused())
+        standing = self.known.get(name, Standing(name))
+        if self.vault.rolled_back and standing.held and member.plan.contract.reuse is not Reuse.REUSABLE:
+            standing = replace(standing, held_back=self.vault.rolled_back)
+        self.post(name, Booted(standing, self.vault.high_water))
+
+    # -- start, reload, stop ----------------------------------------------------------------------------------------
+
+    def start(self, members: Sequence[Member]) -> None:
+        """Begin: boot every account if `load` found the vault open, else go on asking for its key."""
+        for member in members:
+            self._enlist(member)
+        self._last = self._clocks()
+        self.spawn(self._ticks(), "ticks")
+        if self.locked:
+            self.spawn(self._unlock(), "unlock")
+        else:
+            self._boot_all()
+
+    async def load(self) -> bool:
+        """Open the vault: False while its key is not there.  Raises every other FreshdError: those are final."""
+        try:
+            self.known = dict(await self.vault.open())
+            self._pacer.load(await self.vault.paces())
+        except (VaultLocked, KeyringUnavailable) as error:
+            if not self._told_locked:
+                self.tell(Event("vault.locked", None, {"cause": error.cause}, error.remedy))
+            self._told_locked = True
+            return False
+        self.locked = False
+        return True
+
+    def _boot_all(self) -> None:
+        if self.vault.rolled_back:
+            self.tell(Event("vault.rolled-back", None, {"cause": self.vault.rolled_back}))
+        for member in list(self.members.values()):
+            self._boot(member)
+        self.unlocked.set()
+
+    def reload(self, members: Sequence[Member], changed: frozenset[str], removed: frozenset[str]) -> None:
+        """Apply a new configuration: `members` are all of it, `changed` those to be built anew."""
+        fresh = {member.plan.account: member for member in members}
+        for name in removed:
+            self.post(name, Retired())
+        for name, member in fresh.items():
+            if name not in self._by_account:
+                self._enlist(member)
+                if not self.locked:
+                    self._boot(member)
+            else:
+                self._change(name, member, anew=name in changed or self.state(name).retired)
+
+    def _change(self, name: str, member: Member, *, anew: bool) -> None:
+        was, self.members[name] = self.members[name], member
+        if member.paused and not was.paused:
+            self.post(name, Paused())
+        if anew:
+            self._by_account[name].adopt(member.plan, member.provider)
+            self.post(name, Reconfigured())
+        if was.paused and not member.paused:
+            self.post(name, Resumed())
+
+    async def stop(self) -> None:
+        """Let flights land, then close the vault.  The caller has stopped intake and said STOPPING=1."""
+        self._stopping = True
+        flights = [task for task in self._tasks if task.get_name().split(":")[0] in ("flight", "finish")]
+        if flights:
+            await asyncio.wait(flights, timeout=DEADLINE_SECONDS + PERSIST_SECONDS)
+        for name in self.members:
+            self._alarms.cancel(name)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.vault.aclose()
+
+    # -- tasks and time ---------------------------------------------------------------------------------------------
+
+    def _launch(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Start a keeper's task, unless we are stopping."""
+        if self._stopping:
+            work.close()
+        else:
+            self.spawn(work, name)
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Start a task that is ours to end."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.tell(Event("bug", None, {"kind": type(error).__name__, "task": task.get_name()}))
+
+    async def _unlock(self) -> None:
+        try:
+            while not await self.load():  # noqa: ASYNC110 - nothing tells us that a keyring was unlocked
+                await asyncio.sleep(UNLOCK_SECONDS)
+        except FreshdError as error:
+            self.tell(Event("vault.unusable", None, {"type": error.type, "cause": error.cause}, error.remedy))
+            self.failed.set_result(error)
+            return
+        self._boot_all()
+        self.tell(Event("vault.unlocked", None))
+
+    async def _ticks(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            self.tick()
+
+    def tick(self) -> None:
+        """Notice steps and suspends; keep near alarms placed."""
+        before, self._last = self._last, self._clocks()
+        jumps = {} if before is None else _jumps(before, self._last)
+        realign = getattr(self._alarms, "realign", None)
+        if realign is not None:
+            realign()
+        for name, seconds in jumps.items():
+            self.tell(Event(name, None, {"seconds": round(seconds, 3)}))
+        if jumps:
+            for account in self._by_account:
+                self.ring(account)
+
+    def drop(self, account: str) -> None:
+        """Know nothing more of a retired account that was erased."""
+        if self.state(account).retired:
+            del self.members[account], self._by_account[account]
+
+    def in_air(self) -> Mapping[str, State]:
+        """Accounts whose flight is under way."""
+        return {name: self.state(name) for name in self.members if is_in_air(self.state(name))}
+
+    def _clocks(self) -> tuple[Moment, float]:
+        return self.clock.now(), asyncio.get_running_loop().time()
+
+    def _show(self, published: Published) -> None:
+        self.leases[published.lease.account] = published
+
+    def _withdraw(self, account: str) -> None:
+        self.leases.pop(account, None)
+
+
+def _jumps(before: tuple[Moment, float], after: tuple[Moment, float]) -> dict[str, float]:
+    (was, mono_was), (now, mono_now) = before, after
+    slept = (now.boot - was.boot) - (mono_now - mono_was)
+    stepped = (now.wall - was.wall) - (now.boot - was.boot)
+    jumps = {"clock.resumed": slept} if slept > STEP_SECONDS else {}
+    return jumps | ({"clock.stepped": stepped} if abs(stepped) > STEP_SECONDS else {})

@@ -1,0 +1,151 @@
+"""The OS keyring, through the `keyring` library, with one back end that the configuration names.
+
+Rules
+-----
+* The back end is loaded by its name from the table here.  Whatever `keyring` would choose by priority, chains, null,
+  fail, and every file of keyrings.alt or cryptfile are refused, by name and with the reason.
+* Every failure is KeyringUnavailable with the name of the exception: texts of back ends may hold anything.
+* A daemon asks nobody for a password: a locked collection is reported as locked, no prompt is raised.
+* `get` may return None for a locked or failing keyring; callers never take it for absence.
+* Must not: be called on the event loop (`calls`), or decide what is kept (`settle`, `keys`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from freshd.errors import ConfigError, KeyringUnavailable
+from freshd.vault.calls import REMEDY
+
+if TYPE_CHECKING:
+    from keyring.backend import KeyringBackend
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One back end of the library.  `longest`: characters an entry may have, None without a limit worth naming."""
+
+    path: str
+    longest: int | None = None
+
+
+BACKENDS: Final = {
+    "secret-service": Backend("keyring.backends.SecretService.Keyring"),
+    "kwallet": Backend("keyring.backends.kwallet.DBusKeyring"),
+    "macos": Backend("keyring.backends.macOS.Keyring"),
+    # CRED_MAX_CREDENTIAL_BLOB_SIZE is 2560 bytes, and the library writes UTF-16.
+    "windows": Backend("keyring.backends.Windows.WinVaultKeyring", longest=1200),
+}
+REFUSED: Final = {
+    "chainer": "it reads from one back end and writes to another",
+    "fail": "it keeps nothing",
+    "null": "it drops what is written to it",
+    "keyrings.alt": "it keeps secrets in files that other programs of the user read as easily as freshd",
+    "plaintext": "it keeps secrets in the clear",
+    "cryptfile": "it asks for a password on a terminal, which a daemon has not",
+    "alt": "it keeps secrets in files that other programs of the user read as easily as freshd",
+}
+
+
+def named(backend: str) -> Backend:
+    """The back end of that name, short or as the library's dotted path.  Raises ConfigError."""
+    for short, known in BACKENDS.items():
+        if backend in (short, known.path):
+            return known
+    choice = f'write one of {", ".join(BACKENDS)}, or placement = "sealed" with a credential or key file'
+    lowered = backend.lower()
+    for word, reason in REFUSED.items():
+        if word in lowered:
+            raise ConfigError(f"the keyring back end {backend!r} is refused: {reason}", choice)
+    raise ConfigError(f"the keyring back end {backend!r} is not one that freshd knows", choice)
+
+
+class OsKeyring:
+    """Implements `ports.Custodian`, and keeps grants as well (`settle.Shelf`)."""
+
+    writable = True
+
+    def __init__(self, backend: str) -> None:
+        self._backend = named(backend)
+        self.name = f"keyring {backend}"
+        self.longest = self._backend.longest
+        self._loaded: KeyringBackend | None = None
+
+    def get(self, service: str, entry: str) -> str | None:
+        """The value, or None: absent or unknown."""
+        try:
+            return self._library().get_password(service, entry)
+        except Exception as error:  # noqa: BLE001 - see the rules
+            raise _unavailable(self.name, error) from None
+
+    def put(self, service: str, entry: str, value: str) -> None:
+        """Write; proves nothing."""
+        try:
+            self._library().set_password(service, entry, value)
+        except Exception as error:  # noqa: BLE001
+            raise _unavailable(self.name, error) from None
+
+    def drop(self, service: str, entry: str) -> None:
+        """Delete; absent is fine."""
+        from keyring.errors import PasswordDeleteError  # noqa: PLC0415 - 40 ms that only a keyring needs
+
+        try:
+            self._library().delete_password(service, entry)
+        except PasswordDeleteError:
+            return
+        except Exception as error:  # noqa: BLE001
+            raise _unavailable(self.name, error) from None
+
+    def _library(self) -> KeyringBackend:
+        if self._loaded is None:
+            module, _, name = self._backend.path.rpartition(".")
+            kind = getattr(importlib.import_module(module), name)
+            self._loaded = _quiet(kind)() if "SecretService" in module else kind()
+        return self._loaded
+
+
+def _unavailable(name: str, error: Exception) -> KeyringUnavailable:
+    if isinstance(error, KeyringUnavailable):
+        return error
+    locked = type(error).__name__ in ("KeyringLocked", "LockedException")
+    what = "is locked" if locked else f"cannot be used now ({type(error).__name__})"
+    remedy = "unlock it; freshd goes on by itself" if locked else REMEDY
+    return KeyringUnavailable(f"{name} {what}", remedy)
+
+
+def _quiet(library: Any) -> type[KeyringBackend]:  # noqa: ANN401 - the library's classes are made at run time
+    """The Secret Service back end without its prompts, and without the connection it leaks where it meets a lock."""
+    import secretstorage  # noqa: PLC0415 - Linux only
+    from keyring.errors import KeyringLocked  # noqa: PLC0415
+
+    class Quiet(library):  # type: ignore[misc]
+        viable = False  # for the library's own search: this class is made for nobody else
+
+        def get_preferred_collection(self) -> Any:  # noqa: ANN401
+            with contextlib.ExitStack() as opened:
+                bus = opened.enter_context(contextlib.closing(secretstorage.dbus_init()))
+                collection = secretstorage.get_collection_by_alias(bus, "default")
+                if collection.is_locked():
+                    raise KeyringLocked
+                opened.pop_all()
+            return collection
+
+        def unlock(self, item: Any) -> None:  # noqa: ANN401
+            if item.is_locked():
+                raise KeyringLocked
+
+    return Quiet
+
+
+def open_keyring(backend: str | None) -> OsKeyring:
+    """The keyring of that name, or the platform's own where none is named.  Loads and asks nothing yet."""
+    if backend is not None:
+        return OsKeyring(backend)
+    own = {"linux": "secret-service", "darwin": "macos", "win32": "windows"}.get(sys.platform)
+    if own is None:
+        raise ConfigError(f"freshd knows no keyring of {sys.platform}", "name it: [vault] backend, or placement sealed")
+    return OsKeyring(own)

@@ -1,0 +1,180 @@
+"""The journal's file: its tables, its marks, and how a connection to it is opened.
+
+Rules
+-----
+* The file is made by us with mode 0600 before SQLite sees it; SQLite gives -wal and -shm the same mode.
+* `application_id` says that it is ours, `user_version` which tables it has.  A newer one is refused untouched.
+* In the clear stand account names, generations, pace and history; everything else is sealed before SQL sees it.
+* Must not: know what a column means (`journal`), or hold a transaction across a call (`writer`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+import uuid
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from freshd.errors import StoreError, VaultForeign
+from freshd.vault.statedir import sync_folder
+
+APPLICATION_ID: Final = 0x66726864
+"""ASCII "frhd"."""
+VERSION: Final = 1
+BUSY_MS: Final = 5_000
+"""How long a writer waits for somebody who copies or inspects the file."""
+
+_TABLES: Final = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE tide (
+    one INTEGER PRIMARY KEY CHECK (one = 1), commits INTEGER NOT NULL, high_water REAL NOT NULL
+);
+INSERT INTO tide VALUES (1, 0, 0.0);
+CREATE TABLE records (
+    account TEXT PRIMARY KEY,
+    rid TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    about BLOB NOT NULL,
+    grant_generation INTEGER NOT NULL,
+    grant_digest TEXT,
+    grant_blob BLOB,
+    lease_generation INTEGER NOT NULL,
+    lease_blob BLOB
+);
+CREATE TABLE intents (
+    account TEXT PRIMARY KEY, flight TEXT NOT NULL, intent BLOB NOT NULL, escrow BLOB
+);
+CREATE TABLE ended (account TEXT PRIMARY KEY, flight TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE pace (name TEXT PRIMARY KEY, line TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE history (
+    account TEXT NOT NULL, seq INTEGER NOT NULL, line TEXT NOT NULL, PRIMARY KEY (account, seq)
+) WITHOUT ROWID;
+CREATE TABLE quarantine (
+    id INTEGER PRIMARY KEY, account TEXT NOT NULL, why TEXT NOT NULL, at REAL NOT NULL, content TEXT NOT NULL
+);
+CREATE INDEX quarantine_account ON quarantine (account, id);
+CREATE TABLE erasing (account TEXT NOT NULL, rid TEXT NOT NULL, PRIMARY KEY (account, rid)) WITHOUT ROWID;
+"""
+
+
+def make_file(path: Path) -> None:
+    """Create the journal's file where it is missing, empty, ours alone; refuse one that others may touch."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be opened: {error.strerror}", f"look at: ls -la {path.parent}") from None
+    try:
+        status = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    if status.st_uid != os.geteuid():
+        raise StoreError(
+            f"{path} belongs to user id {status.st_uid}, not to {os.geteuid()}",
+            f"run freshd as its owner, or: chown {os.geteuid()} {path}",
+        )
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        raise StoreError(f"{path} is open to other users", f"chmod 600 {path}")
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """The writer's connection.  Transactions are begun and ended by hand."""
+    connection = sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "fullfsync = ON",
+        "checkpoint_fullfsync = ON",
+        "secure_delete = ON",
+        "temp_store = MEMORY",
+        "trusted_schema = OFF",
+        "cell_size_check = ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+    return connection
+
+
+def connect_reading(path: Path) -> sqlite3.Connection:
+    """A second connection that sees only what is committed and cannot write."""
+    address = f"file:{quote(str(path))}?mode=ro"
+    connection = sqlite3.connect(
+        address, uri=True, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False
+    )
+    connection.execute("PRAGMA query_only = ON").fetchall()
+    return connection
+
+
+def prepare(path: Path) -> None:
+    """Make the tables of a new journal, or make sure that an old one is ours, of our version, and whole.
+
+    Raises VaultForeign or StoreError; changes nothing then.
+    """
+    _refuse_other_files(path)
+    try:
+        with contextlib.closing(connect(path)) as connection:
+            if not connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
+                _create(connection)
+                sync_folder(path.parent)
+            check(connection, path)
+    except sqlite3.Error as error:
+        name = getattr(error, "sqlite_errorname", "") or type(error).__name__
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            raise _damaged(path, name) from None
+        raise StoreError(f"{path} cannot be opened ({name})", f"ls -la {path.parent}; df -h {path.parent}") from None
+
+
+def _refuse_other_files(path: Path) -> None:
+    """Reads the header by hand: opening an SQLite file of a newer version for writing might already change it."""
+    head = path.read_bytes()[:100] if path.stat().st_size < 100 else _first_bytes(path)
+    if not head:
+        return
+    application, version = int.from_bytes(head[68:72], "big"), int.from_bytes(head[60:64], "big")
+    if len(head) < 100 or not head.startswith(b"SQLite format 3\0"):
+        raise StoreError(
+            f"{path} is damaged: it does not begin like a journal", f"keep it: mv {path} {path}.damaged, then restore"
+        )
+    if (application, version) == (0, 0):
+        return  # made, but its first transaction was not committed
+    if application != APPLICATION_ID:
+        raise VaultForeign(f"{path} is the database of another program", "give freshd a state directory of its own")
+    if version > VERSION:
+        raise VaultForeign(
+            f"{path} has version {version}; this freshd knows versions up to {VERSION}",
+            "start the newer freshd that wrote it, or restore an older copy: freshd vault restore",
+        )
+
+
+def _first_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(100)
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
+    vault = f"INSERT INTO meta VALUES ('vault', '{uuid.uuid4().hex}');"  # noqa: S608 - our own digits
+    try:
+        connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} {vault} {marks} COMMIT;")
+    except sqlite3.Error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def check(connection: sqlite3.Connection, path: Path) -> None:
+    """Walk the whole file for structural damage.  Raises StoreError."""
+    try:
+        found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
+    except sqlite3.DatabaseError as error:
+        found = [error.sqlite_errorname]
+    if found != ["ok"]:
+        raise _damaged(path, found[0][:80])
+
+
+def _damaged(path: Path, how: str) -> StoreError:
+    return StoreError(
+        f"{path} is damaged ({how})", f"stop freshd, keep the file: cp -a {path}* elsewhere, then: freshd vault restore"
+    )

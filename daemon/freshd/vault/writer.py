@@ -1,0 +1,292 @@
+"""The one thread that writes the journal: group commit.
+
+Rules
+-----
+* Requests wait in a queue.  Whatever waits when the thread is free becomes one transaction, a savepoint each: what one
+  request refuses undoes only itself.
+* Nobody is told before COMMIT returned, which with synchronous=FULL means after the fsync; and before what was
+  written was read back on a second connection.
+* A full disk: the ballast goes overboard and the vital requests (those that end a flight) are done again.
+* Any other trouble of SQLite's: roll back, close, open anew, check the file, StoreError to all who wait.  After a
+  failed fsync nobody knows what is on the disk, so every request must bear being done twice.
+* `inline` does the same on the caller's thread, for simulations whose clock must not run ahead of the disk.
+* Must not: know what a request means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar, cast
+
+from freshd.errors import FreshdError, StoreError
+from freshd.vault import schema
+
+T = TypeVar("T")
+
+GROUP_MOST: Final = 256
+"""Requests in one transaction: beyond it the gain is gone and the first one waits for the last."""
+
+Apply = Callable[[sqlite3.Connection], T]
+Prove = Callable[[sqlite3.Connection, Any], T]
+Connect = Callable[[Path], sqlite3.Connection]
+
+
+class Room(Protocol):
+    """What the writer needs of the ballast."""
+
+    def release(self) -> bool:
+        """Make room; False where none is left to make."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What `apply` returns instead of raising when what it wrote must stay: the caller gets the error all the same."""
+
+    error: FreshdError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """One thing to write.
+
+    apply    runs inside the transaction, possibly more than once; a FreshdError undoes this request only
+    prove    runs after COMMIT on the second connection: what it reads there is what the caller is told
+    point    name of the crash point reached once it is durable
+    vital    ends a flight: worth the ballast
+    wall     wall clock of the moment it was asked for
+    """
+
+    apply: Apply[Any]
+    prove: Prove[Any]
+    point: str | None
+    vital: bool
+    wall: float
+    future: asyncio.Future[Any]
+
+
+Outcome = tuple[Request, object]
+"""A request and its result, or the exception it ends with."""
+
+
+class Writer:
+    """Owns the writing connection and the thread it lives on."""
+
+    def __init__(
+        self,
+        path: Path,
+        room: Room,
+        trace: Callable[[str], None] | None = None,
+        *,
+        inline: bool = False,
+        connect: Connect = schema.connect,
+    ) -> None:
+        self._path = path
+        self._room = room
+        self._trace = trace
+        self._inline = inline
+        self._connect = connect
+        self._queue: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._writing: sqlite3.Connection | None = None
+        self._proof: sqlite3.Connection | None = None
+        self.high_water = 0.0
+        self.commits = 0
+
+    def start(self) -> None:
+        """Open the connections; blocks.  Raises StoreError."""
+        try:
+            self._open()
+        except sqlite3.Error as error:
+            raise _store_error(error, self._path) from None
+        if not self._inline:
+            self._thread = threading.Thread(target=self._run, name="freshd-journal", daemon=True)
+            self._thread.start()
+
+    async def ask(
+        self,
+        apply: Apply[Any],
+        prove: Prove[T],
+        *,
+        wall: float,
+        point: str | None = None,
+        vital: bool = False,
+    ) -> T:
+        """Write, and return once it is durable and read back: what `prove` then reads, given what `apply` returned.
+
+        A caller that is cancelled stops waiting; its request is done all the same.
+        """
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        request = Request(apply, prove, point, vital, wall, future)
+        if self._inline:
+            _tell(self._serve([request]))
+        else:
+            self._queue.put(request)
+        return await future
+
+    async def stop(self) -> None:
+        """Finish what waits, then close."""
+        if self._thread is None:
+            self._close()
+            return
+        self._queue.put(None)
+        while self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join)
+        self._thread = None
+
+    # -- the thread ----------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while (group := self._next_group()) is not None:
+            outcomes = self._serve(group)
+            with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
+                group[0].future.get_loop().call_soon_threadsafe(_tell, outcomes)
+        self._close()
+
+    def _next_group(self) -> list[Request] | None:
+        first = self._queue.get()
+        group: list[Request] = []
+        while first is not None:
+            group.append(first)
+            if len(group) == GROUP_MOST or self._queue.empty():
+                return group
+            first = self._queue.get()
+        if group:  # the stop sign came behind the last ones
+            self._queue.put(None)
+            return group
+        return None
+
+    def _serve(self, group: Sequence[Request]) -> list[Outcome]:
+        try:
+            outcomes = self._prove(self._commit(group))
+        except sqlite3.Error as error:
+            outcomes = self._recover(group, error)
+        except FreshdError as damage:
+            self._close()
+            outcomes = [(request, damage) for request in group]
+        if self._trace is not None:
+            for request, outcome in outcomes:
+                if request.point and not isinstance(outcome, BaseException):
+                    self._trace(request.point)
+        return outcomes
+
+    def _commit(self, group: Sequence[Request]) -> list[Outcome]:
+        """The transaction.  Raises sqlite3.Error, and then nothing is acknowledged."""
+        connection = self._connection()
+        connection.execute("BEGIN IMMEDIATE")
+        outcomes = [(request, self._attempt(connection, request)) for request in group]
+        highest = max(self.high_water, *(request.wall for request in group))
+        connection.execute("UPDATE tide SET commits = ?, high_water = ?", (self.commits + 1, highest))
+        connection.execute("COMMIT")
+        self.high_water, self.commits = highest, self.commits + 1
+        return outcomes
+
+    @staticmethod
+    def _attempt(connection: sqlite3.Connection, request: Request) -> object:
+        connection.execute("SAVEPOINT request")
+        try:
+            outcome = request.apply(connection)
+        except sqlite3.Error:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is raised where the request came from
+            connection.execute("ROLLBACK TO request")
+            outcome = error
+        connection.execute("RELEASE request")
+        return outcome
+
+    def _prove(self, outcomes: list[Outcome]) -> list[Outcome]:
+        """Read back on the second connection, in one snapshot."""
+        proof = cast("sqlite3.Connection", self._proof)
+        proof.execute("BEGIN")
+        try:
+            return [(request, self._proven(proof, request, outcome)) for request, outcome in outcomes]
+        finally:
+            proof.execute("COMMIT")
+
+    @staticmethod
+    def _proven(proof: sqlite3.Connection, request: Request, outcome: object) -> object:
+        if isinstance(outcome, Exception | Refusal):
+            return outcome
+        try:
+            return request.prove(proof, outcome)
+        except sqlite3.Error:
+            raise
+        except Exception as error:  # noqa: BLE001 - the same
+            return error
+
+    # -- trouble -------------------------------------------------------------------------------------------
+
+    def _recover(self, group: Sequence[Request], error: sqlite3.Error) -> list[Outcome]:
+        """After SQLite failed: reopen, and on a full disk do the vital requests again with the ballast's room."""
+        failure: FreshdError = _store_error(error, self._path)
+        vital = [request for request in group if request.vital]
+        has_room = bool(vital) and _is_full(error) and self._room.release()  # first: reopening needs room too
+        try:
+            self._reopen()
+            if not has_room:
+                return [(request, failure) for request in group]
+            rest: list[Outcome] = [(request, failure) for request in group if not request.vital]
+            return [*rest, *self._prove(self._commit(vital))]
+        except sqlite3.Error as again:
+            failure = _store_error(again, self._path)
+        except FreshdError as damage:
+            failure = damage
+        self._close()
+        return [(request, failure) for request in group]
+
+    def _reopen(self) -> None:
+        self._close()
+        self._open()
+        schema.check(cast("sqlite3.Connection", self._writing), self._path)
+
+    def _open(self) -> None:
+        self._writing = self._connect(self._path)
+        self._proof = schema.connect_reading(self._path)
+        self.commits, highest = self._writing.execute("SELECT commits, high_water FROM tide").fetchone()
+        self.high_water = max(self.high_water, highest)
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._writing is None:  # an earlier try to open it anew did not succeed
+            self._reopen()
+        return cast("sqlite3.Connection", self._writing)
+
+    def _close(self) -> None:
+        for connection in (self._proof, self._writing):
+            with contextlib.suppress(sqlite3.Error):
+                if connection is not None:
+                    connection.close()
+        self._writing = self._proof = None
+
+
+def _tell(outcomes: Sequence[Outcome]) -> None:
+    for request, outcome in outcomes:
+        if request.future.done():  # its caller stopped waiting
+            continue
+        if isinstance(outcome, Exception):
+            request.future.set_exception(outcome)
+        elif isinstance(outcome, Refusal):
+            request.future.set_exception(outcome.error)
+        else:
+            request.future.set_result(outcome)
+
+
+def _is_full(error: sqlite3.Error) -> bool:
+    """A full disk, also where SQLite could not enlarge its shared memory."""
+    name = getattr(error, "sqlite_errorname", "")
+    return name in ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE")
+
+
+def _store_error(error: sqlite3.Error, path: Path) -> StoreError:
+    name = getattr(error, "sqlite_errorname", "") or type(error).__name__
+    if name == "SQLITE_FULL":
+        return StoreError(f"the disk of {path} is full", f"make room there: df -h {path.parent}")
+    return StoreError(
+        f"{path} could not be written or read ({name})",
+        f"look at the disk: dmesg, df -h {path.parent}, ls -la {path.parent}; freshd goes on trying",
+    )

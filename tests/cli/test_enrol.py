@@ -1,0 +1,219 @@
+"""A person agrees; the daemon obtains; the command line only carries, and says done when the daemon does."""
+
+import http.client
+import json
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
+
+import pytest
+
+from freshd.cli import enrol
+from tests.api.world import NotPossible
+from tests.cli.conftest import Engine, Freshd
+
+STATE = "state-canary"
+CODE = "code-canary"
+DONE = {"done": True, "account": "mail", "generation": 4}
+BEGUN = {"session": "s1", "user_code": None, "interval": 5.0, "expires_in": 600.0}
+Visit = Callable[[str], list[int]]
+
+
+def request_for(redirect_uri: str) -> str:
+    return f"https://service.example/authorize?redirect_uri={quote(redirect_uri, safe='')}&state={STATE}&x=1"
+
+
+def fetch(url: str, host: str | None = None) -> http.client.HTTPResponse:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+    connection.request("GET", f"{parts.path}?{parts.query}", headers={} if host is None else {"Host": host})
+    with connection.getresponse() as response:
+        response.read()
+    connection.close()
+    return response
+
+
+@pytest.fixture
+def begun(engine: Engine) -> Engine:
+    """An engine that begins every enrolment, at the address it is given, and finishes it."""
+    original = engine.operate
+
+    async def operate(verb: str, account: str, args: dict[str, str]) -> object:
+        if verb == "enrol-begin" and args["flow"] == "code" and verb not in engine.script:
+            engine.operations.append((verb, account, args))
+            return {**BEGUN, "url": request_for(args["redirect_uri"])}
+        return await original(verb, account, args)
+
+    engine.operate = operate  # type: ignore[assignment, method-assign]
+    engine.script["enrol-finish"] = [DONE]
+    return engine
+
+
+@pytest.fixture
+def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The lengths of all waits; none of them takes time."""
+    slept: list[float] = []
+    monkeypatch.setattr(enrol, "sleep", slept.append)
+    return slept
+
+
+@pytest.fixture
+def browser(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Installs a browser whose person sends these queries to the redirect address, in turn."""
+
+    def install(*queries: str) -> None:
+        def browse(start: str) -> None:
+            request = fetch(start).headers["Location"]
+            back = parse_qs(urlsplit(request).query)["redirect_uri"][0]
+            for query in queries:
+                fetch(f"{back}?{query}")
+
+        monkeypatch.setattr(enrol, "_has_display", lambda: True)
+        monkeypatch.setattr(enrol, "_open", browse)
+
+    return install
+
+
+async def test_the_code_comes_by_the_browser_and_goes_to_the_daemon(
+    begun: Engine, browser: Callable[..., None], freshd: Freshd
+) -> None:
+    browser(urlencode({"code": CODE, "state": STATE, "iss": "https://service.example"}))
+    result = await freshd("enrol", "mail")
+    assert result.exit_code == 0, result.output
+    assert "enrolled: mail, generation 4" in result.stdout
+    [(_, _, began), (verb, _, finished)] = begun.operations
+    assert began["redirect_uri"].startswith("http://127.0.0.1:")
+    assert verb == "enrol-finish"
+    assert finished == {"session": "s1", "code": CODE, "state": STATE, "iss": "https://service.example"}
+    assert CODE not in result.output
+
+
+async def test_as_json_the_address_comes_first_and_the_end_last(
+    begun: Engine, browser: Callable[..., None], freshd: Freshd
+) -> None:
+    browser(f"code={CODE}&state={STATE}")
+    first, last = map(json.loads, (await freshd("enrol", "mail", "--json")).stdout.splitlines())
+    assert first["url"].startswith("https://service.example/")
+    assert last == DONE
+
+
+async def test_an_answer_to_another_request_is_not_taken(
+    begun: Engine, browser: Callable[..., None], freshd: Freshd
+) -> None:
+    browser(f"code=evil&state=other&state={STATE}x", "code=evil", "", f"code={CODE}&state={STATE}")
+    assert (await freshd("enrol", "mail")).exit_code == 0
+    assert begun.operations[-1][2]["code"] == CODE
+
+
+async def test_a_no_is_said_and_nothing_is_finished(
+    begun: Engine, browser: Callable[..., None], freshd: Freshd
+) -> None:
+    browser(f"error=access_denied&state={STATE}&error_description=%1b[2J")
+    result = await freshd("enrol", "mail")
+    assert result.exit_code == 65
+    assert "access_denied" in result.stderr
+    assert [verb for verb, _, _ in begun.operations] == ["enrol-begin"]
+
+
+async def test_an_error_of_no_known_form_is_not_repeated(
+    begun: Engine, browser: Callable[..., None], freshd: Freshd
+) -> None:
+    browser(f"error=EVIL+%1b&state={STATE}")
+    assert "answered an error" in (await freshd("enrol", "mail")).stderr
+
+
+async def test_a_redirect_address_of_the_account_is_listened_on(
+    engine: Engine, browser: Callable[..., None], freshd: Freshd
+) -> None:
+    from freshd.cli.redirect import Listener
+
+    probe = Listener()
+    probe.close()
+    engine.script["enrol-begin"] = [{**BEGUN, "url": request_for(f"http://localhost:{probe.port}/oauth/done")}]
+    engine.script["enrol-finish"] = [DONE]
+    browser(f"code={CODE}&state={STATE}")
+    assert (await freshd("enrol", "mail")).exit_code == 0
+
+
+async def test_a_redirect_address_elsewhere_needs_pasting(engine: Engine, freshd: Freshd) -> None:
+    engine.script["enrol-begin"] = [{**BEGUN, "url": request_for("https://app.example/done")}]
+    result = await freshd("enrol", "mail", "--no-browser")
+    assert result.exit_code == 65
+    assert "--paste" in result.stderr
+
+
+async def test_a_port_in_use_is_told_with_the_way_out(freshd: Freshd, engine: Engine) -> None:
+    from freshd.cli.redirect import Listener
+
+    taken = Listener()
+    result = await freshd("enrol", "mail", "--port", str(taken.port))
+    taken.close()
+    assert result.exit_code == 65
+    assert "--port" in result.stderr
+    assert engine.operations == []
+
+
+async def test_nobody_agreeing_ends_by_itself(begun: Engine, freshd: Freshd) -> None:
+    begun.script["enrol-begin"] = [{**BEGUN, "url": request_for("http://127.0.0.1:1/x"), "expires_in": 0.001}]
+    result = await freshd("enrol", "mail", "--paste", stdin="nonsense\n")
+    assert result.exit_code == 65
+
+
+async def test_a_pasted_address_is_carried_and_not_shown(begun: Engine, freshd: Freshd) -> None:
+    pasted = f"http://127.0.0.1:50000/callback?state={STATE}&code={CODE}\n"
+    result = await freshd("enrol", "mail", "--paste", stdin=pasted)
+    assert result.exit_code == 0, result.output
+    assert begun.operations[-1][2] == {"session": "s1", "code": CODE, "state": STATE}
+    assert CODE not in result.output
+
+
+async def test_a_pasted_address_of_another_enrolment_is_refused(begun: Engine, freshd: Freshd) -> None:
+    result = await freshd("enrol", "mail", "--paste", stdin="http://127.0.0.1/callback?state=old&code=c\n")
+    assert result.exit_code == 65
+    assert [verb for verb, _, _ in begun.operations] == ["enrol-begin"]
+
+
+async def test_the_device_flow_shows_the_code_and_polls_at_the_interval_asked_for(
+    engine: Engine, freshd: Freshd, naps: list[float]
+) -> None:
+    engine.script["enrol-begin"] = [{**BEGUN, "url": "https://service.example/d", "user_code": "AB-CD"}]
+    pending = [{"done": False, "pending": word} for word in ("authorization_pending", "slow_down", "held")]
+    engine.script["enrol-finish"] = [*pending, DONE]
+    result = await freshd("enrol", "mail", "--device")
+    assert result.exit_code == 0, result.output
+    assert "AB-CD" in result.stdout
+    assert naps == [5.0, 5.0, 10.0, 10.0]
+
+
+async def test_a_device_code_that_nobody_enters_ends_by_itself(
+    engine: Engine, freshd: Freshd, naps: list[float]
+) -> None:
+    engine.script["enrol-begin"] = [{**BEGUN, "url": "https://x/d", "user_code": "A", "expires_in": 4.0}]
+    result = await freshd("enrol", "mail", "--device")
+    assert result.exit_code == 65
+    assert "nobody agreed in time" in result.stderr
+
+
+async def test_it_is_not_done_until_the_daemon_says_so(begun: Engine, freshd: Freshd, naps: list[float]) -> None:
+    begun.script["enrol-finish"] = [{"done": False, "pending": "unsent"}, NotPossible("refused", "begin again")]
+    result = await freshd("enrol", "mail", "--paste", stdin=f"http://h/?state={STATE}&code={CODE}\n")
+    assert result.exit_code == 65
+    assert "enrolled" not in result.output
+
+
+async def test_what_cannot_be_sent_is_not_tried_for_ever(begun: Engine, freshd: Freshd, naps: list[float]) -> None:
+    begun.script["enrol-finish"] = [{"done": False, "pending": "unsent"}]
+    result = await freshd("enrol", "mail", "--paste", stdin=f"http://h/?state={STATE}&code={CODE}\n")
+    assert "nothing could be sent" in result.stderr
+    assert len(naps) == enrol.UNSENT_MOST - 1
+
+
+def test_a_browser_is_started_with_an_address_that_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from freshd.cli.redirect import Listener
+
+    listener = Listener()
+    listener.close()
+    assert STATE not in listener.start_url
+    assert urlsplit(listener.start_url).query == ""

@@ -1,0 +1,117 @@
+"""What became of a killed exchange: decided by what server and journal hold, by arithmetic, without knowing the plan.
+
+Counting
+-----
+Every answer that rotates adds one commit to the server's ledger and, once it is committed here, one generation to the
+journal.  `unsaved` is the difference of the two since a quiet moment before the kill: an answer that the journal has
+not taken in.  One account has one exchange in the air, so it is 0 or 1; anything else is ODD and counts against us.
+
+Rules
+-----
+* The journal is the copy taken after the kill and before the restart; the server is asked once it is quiet.
+* `lives` is proven by the server too: the restarted daemon has rotated once more and kept it.
+* No fate is ever replaced by a better one: what does not fit is ODD.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Fate(enum.Enum):
+    """The classes of the kill table; the value is what the table shows."""
+
+    RECOVERED = "recovered"
+    IDLE = "recovered, nothing was in the air"
+    NEVER_COMMITTED = "request never committed by the service"
+    NEVER_ARRIVED = "committed, the answer never reached our socket"
+    OURS = "answer reached our socket, not yet escrowed"
+    LOST_AFTER_ESCROW = "lost after escrow"
+    LOST_UNSENT = "never committed, and lost"
+    ODD = "evidence does not fit"
+
+
+FORBIDDEN = frozenset({Fate.LOST_AFTER_ESCROW, Fate.LOST_UNSENT, Fate.ODD})
+"""Any of these is a defect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A rotation at the service, with fingerprints and moments.
+
+    arrives_ns  before this moment nothing of the answer can have been in the client's socket
+    arrived_ns  by then all of it may have been there; None where it certainly never was
+    """
+
+    spent: str | None
+    successor: str | None
+    received_ns: int
+    committed_ns: int
+    arrives_ns: int
+    arrived_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the journal holds of the account."""
+
+    generation: int
+    intent: bool
+    escrow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that a fate is told from.
+
+    before_*    at the quiet moment before the kill
+    commits     all of the account's rotations until the server was quiet again, oldest first
+    last_point  the newest point passed; None where the victim ran no exchange at all
+    in_air      the kill came at a point or between two, not after the last one of an exchange
+    """
+
+    before_generation: int
+    before_commits: int
+    kept: Kept
+    commits: tuple[Commit, ...]
+    killed_ns: int
+    last_point: str | None
+    in_air: bool
+    lives: bool
+
+    @property
+    def unsaved(self) -> int:
+        """Answers the service has given and the journal has not taken in."""
+        at_server = len(self.commits) - self.before_commits
+        return at_server - (self.kept.generation - self.before_generation)
+
+
+def judge(evidence: Evidence) -> Fate:
+    """The fate that the evidence proves."""
+    match evidence.unsaved:
+        case 0:
+            return _of_saved(evidence)
+        case 1:
+            return _of_unsaved(evidence)
+    return Fate.ODD
+
+
+def _of_unsaved(evidence: Evidence) -> Fate:
+    if not evidence.kept.intent:
+        return Fate.ODD
+    if evidence.kept.escrow:
+        return Fate.RECOVERED if evidence.lives else Fate.LOST_AFTER_ESCROW
+    if evidence.lives:
+        return Fate.ODD
+    answer = evidence.commits[-1]
+    may_have_arrived = answer.arrived_ns is not None and answer.arrives_ns <= evidence.killed_ns
+    return Fate.OURS if may_have_arrived or evidence.last_point == "4" else Fate.NEVER_ARRIVED
+
+
+def _of_saved(evidence: Evidence) -> Fate:
+    if evidence.kept.intent or evidence.last_point in ("1", "2"):
+        return Fate.NEVER_COMMITTED if evidence.lives else Fate.LOST_UNSENT
+    if not evidence.lives:
+        return Fate.LOST_AFTER_ESCROW
+    return Fate.RECOVERED if evidence.in_air else Fate.IDLE

@@ -1,0 +1,64 @@
+"""Which trials are to be done: a pure function of seed and counts, so that a run can be taken up again or repeated."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Final
+
+from tests.crash.scene import Placement
+from tests.crash.services import ACCESS_SECONDS
+from tests.crash.trial import Kind, Spec
+
+POINTS: Final = ("1", "2", "3", "4", "5", "6", "7", "8")
+DURABLE: Final = ("intent-durable", "escrow-durable", "commit-durable")
+"""Killed on the journal's own thread: on the disk already, and the exchange not told of it yet."""
+FIRST: Final = dict.fromkeys((*POINTS, *DURABLE), 2) | {"commit-durable": 3}
+"""Passages up to the quiet moment, and one: the first exchange passes each mark, and the import is a commit too."""
+EXCHANGE_SECONDS: Final = {"sandbox": 0.01, "oidc-provider": 0.018}
+"""From the request for a refresh to point 8 and somewhat beyond; seen: 6 to 8 ms, and 12 to 16 ms."""
+HELD_SECONDS: Final = 0.08
+"""The longest a held request, and a held answer, is held."""
+BOOT_SECONDS: Final = 0.9
+"""From the start of a process to its socket, at most."""
+SHARES: Final[dict[Kind, int]] = {"around": 40, "held": 30, "cycle": 15, "boot": 15}
+"""Of 100 random kills."""
+
+
+def at_points(service: str, placement: Placement, rounds: int = 1) -> list[Spec]:
+    """Every mark once per round, at a later passage each round."""
+    marks = [(mark, FIRST[mark] + number) for number in range(rounds) for mark in (*POINTS, *DURABLE)]
+    return [Spec(number, service, placement, "point", mark, passage) for number, (mark, passage) in enumerate(marks)]
+
+
+def at_random(count: int, seed: int, service: str, placement: Placement) -> list[Spec]:
+    """Kills at instants drawn from the seed; the first ones are the same whatever the count."""
+    dice = random.Random(f"{seed} {service} {placement}")
+    return [_drawn(dice, number, service, placement) for number in range(count)]
+
+
+def once_more(count: int, seed: int, service: str, placement: Placement) -> Iterator[Spec]:
+    """A kill that leaves an intent, or an escrow, and another while the next start deals with it."""
+    dice = random.Random(f"{seed} {service} {placement} again")
+    for number in range(count):
+        mark, span = dice.choice((("3", BOOT_SECONDS + ACCESS_SECONDS), ("5", BOOT_SECONDS)))
+        yield Spec(number, service, placement, "again", mark, FIRST[mark], dice.uniform(0, span))
+
+
+def over_span(count: int, seed: int, service: str, placement: Placement, span: float) -> Iterator[Spec]:
+    """Kills uniformly over `span` seconds after the request for a refresh: what the peer is given too."""
+    dice = random.Random(f"{seed} {service} {placement} {span}")
+    for number in range(count):
+        yield Spec(number, service, placement, "around", instant=dice.uniform(0, span))
+
+
+def _drawn(dice: random.Random, number: int, service: str, placement: Placement) -> Spec:
+    kind = dice.choices(tuple(SHARES), tuple(SHARES.values()))[0]
+    settled = placement == "sealed" or dice.random() < 0.5
+    before, after = (dice.uniform(0, HELD_SECONDS) for _ in range(2)) if kind == "held" else (0.0, 0.0)
+    exchange = EXCHANGE_SECONDS[service]
+    spans: dict[Kind, float] = {
+        "around": exchange, "held": before + after + exchange, "cycle": float(ACCESS_SECONDS),
+        "boot": BOOT_SECONDS + ACCESS_SECONDS,
+    }  # fmt: skip
+    return Spec(number, service, placement, kind, None, 1, dice.uniform(0, spans[kind]), before, after, settled)

@@ -1,0 +1,205 @@
+"""The two strict services a trial may run against, behind one face: our own sandbox, and npm's oidc-provider.
+
+Both rotate at every refresh and end the lineage when a spent token is presented.  Both say, on one clock, what they
+committed and whether the answer got through.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import sys
+import time
+import urllib.parse
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Final, Protocol, Self, cast
+
+from tests.crash.fates import Commit
+from tests.host.oidc_provider.bed import CONFIDENTIAL, OidcProvider
+from tests.host.oidc_provider.ledger import Call, Grant
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+TIMER_NS: Final = 1_000_000
+"""node's timers may be early by as much."""
+ACCESS_SECONDS: Final = 2
+"""Life of an access token: in doubt an account holds until its end, so this bounds how long a trial waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a service's ledger says of one account.
+
+    pending           requests not done with yet
+    spent_uses        spent tokens presented by a client that provably held the successor
+    doubtful_replays  those presented without that proof
+    """
+
+    commits: tuple[Commit, ...]
+    pending: int
+    spent_uses: int
+    doubtful_replays: int
+
+
+class Service(Protocol):
+    """What a trial needs of a service."""
+
+    name: str
+
+    def mint(self, label: str) -> str:
+        """A new lineage's refresh token."""
+
+    def settings(self, folder: Path) -> list[str]:
+        """Lines of the account's configuration; a secret may be put into a file of the folder."""
+
+    def delay(self, label: str, before: float, after: float) -> None:
+        """Hold requests for so many seconds before, and answers after the commit; zeros end it."""
+
+    def page(self, label: str) -> Page:
+        """The ledger."""
+
+    def vouch(self, fingerprints: Iterable[str]) -> None:
+        """These successors are durably kept by the client: from now on a use of what they replaced is a spent use."""
+
+
+class Sandbox:
+    """freshd.sandbox in a process of its own."""
+
+    name = "sandbox"
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self.issuer = ""
+        self._control = ""
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-m", "freshd.sandbox"]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        addresses = json.loads(cast("IO[bytes]", self._process.stdout).readline())
+        self.issuer, self._control = addresses["base_url"], addresses["control_url"]
+        self.ask("PATCH", "/policy", {"rotation": "strict", "reuse_kills": "lineage", "access_s": ACCESS_SECONDS})
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        process = cast("subprocess.Popen[bytes]", self._process)
+        process.terminate()
+        process.wait(10)
+        cast("IO[bytes]", process.stdout).close()
+
+    def mint(self, label: str) -> str:
+        answer = self.ask("POST", "/mint", {"client_id": "freshd", "label": label, "subject": label})
+        return str(answer["grants"][0]["refresh_token"])
+
+    def settings(self, folder: Path) -> list[str]:
+        return [f'issuer = "{self.issuer}"', 'client_id = "freshd"']
+
+    def delay(self, label: str, before: float, after: float) -> None:
+        self.ask("DELETE", f"/faults?label={urllib.parse.quote(label)}")
+        for when, seconds in (("before", before), ("after", after)):
+            if seconds > 0:
+                self.ask("POST", "/faults", {"fault": "slow", "seconds": seconds, "when": when, "label": label})
+
+    def page(self, label: str) -> Page:
+        told = self.ask("GET", f"/ledger/{urllib.parse.quote(label)}")
+        writing = sum(one["delivery"] is None for one in told["commits"])
+        pending = sum(one["outcome"] == "pending" for one in told["calls"])
+        counters = told["counters"]
+        commits = tuple(_sandbox_commit(one) for one in told["commits"])
+        return Page(commits, pending + writing, counters["spent_uses"], counters["doubtful_replays"])
+
+    def vouch(self, fingerprints: Iterable[str]) -> None:
+        self.ask("POST", "/escrowed", {"fingerprints": list(fingerprints)})
+
+    def ask(self, method: str, path: str, wish: dict[str, Any] | None = None) -> dict[str, Any]:
+        """One call of the control port."""
+        place = urllib.parse.urlsplit(self._control)
+        connection = http.client.HTTPConnection(cast("str", place.hostname), place.port, timeout=20)
+        try:
+            connection.request(method, path, None if wish is None else json.dumps(wish))
+            response = connection.getresponse()
+            answer = cast("dict[str, Any]", json.loads(response.read()))
+        finally:
+            connection.close()
+        if response.status not in (200, 201):
+            raise RuntimeError(f"sandbox, {path}: {answer.get('error')}")
+        return answer
+
+
+def _sandbox_commit(told: dict[str, Any]) -> Commit:
+    delivery = told["delivery"] or {}
+    committed = int(told["committed_ns"])
+    began = delivery.get("write_started_ns") or committed
+    done = delivery.get("write_done_ns") if told["reached"] else None
+    return Commit(told["spent"], told["successor"], told["received_ns"] or committed, committed, began, done)
+
+
+class Provider:
+    """npm's oidc-provider, with the accounts minted here.  One trial at a time: a delay is the whole server's.
+
+    It says when an answer was complete and when node heard that it was written, which may be long after the client
+    had it, or never where the client died.  So an answer counts as arrived from the moment it was complete and its
+    delay over, unless the connection was closed before that.
+    """
+
+    name = "oidc-provider"
+
+    def __init__(self, bed: OidcProvider) -> None:
+        self._bed = bed
+        self._grants: dict[str, tuple[str, int]] = {}
+        self._vouched: set[str] = set()
+        self._delays: list[tuple[int, int]] = [(0, 0)]
+
+    def mint(self, label: str) -> str:
+        before = self._bed.last_seq
+        minted = self._bed.mint(label)
+        self._grants[label] = minted.grant_id, before
+        return minted.refresh_token
+
+    def settings(self, folder: Path) -> list[str]:
+        secret = folder / "client-secret"
+        secret.touch(0o600)
+        secret.write_text(cast("str", self._bed.clients[CONFIDENTIAL]))
+        return [
+            f'issuer = "{self._bed.issuer}"', f'client_id = "{CONFIDENTIAL}"',
+            f'client_secret = {{ file = "{secret}" }}', 'scope = "openid offline_access"',
+        ]  # fmt: skip
+
+    def delay(self, label: str, before: float, after: float) -> None:
+        self._bed.delay(before_ms=before * 1000, after_ms=after * 1000)
+        self._delays.append((time.monotonic_ns(), round(after * 1e9)))
+
+    def page(self, label: str) -> Page:
+        grant_id, before = self._grants[label]
+        grant = self._bed.grant(grant_id)
+        fresh = self._bed.calls(after=before)
+        calls = [call for call in fresh if call["grant_id"] == grant_id]
+        commits = tuple(self._commit(call) for call in calls if call["rotated_ns"] is not None)
+        spent = sum(self._is_known(grant, reuse["fingerprint"]) for reuse in grant["reuses"])
+        # A request whose body was not read yet has no grant: whoever it is of, the server is not quiet.
+        return Page(commits, sum(map(_is_pending, fresh)), spent, len(grant["reuses"]) - spent)
+
+    def vouch(self, fingerprints: Iterable[str]) -> None:
+        self._vouched.update(fingerprints)
+
+    def _commit(self, call: Call) -> Commit:
+        rotated = call["rotated_ns"] or 0
+        held = next(after for since, after in reversed(self._delays) if since <= call["received_ns"])
+        arrives = (call["answered_ns"] or rotated) + max(0, held - TIMER_NS)
+        ended = call["finished_ns"] or call["aborted_ns"]
+        arrived = None if ended is None or ended < arrives else ended
+        return Commit(call["presented"], call["issued"], call["received_ns"], rotated, arrives, arrived)
+
+    def _is_known(self, grant: Grant, spent: str) -> bool:
+        """Whether the client provably holds what replaced `spent`."""
+        issued = next((one["issued"] for one in grant["rotations"] if one["spent"] == spent), None)
+        presented = any(token["fingerprint"] == issued and token["presented"] for token in grant["tokens"])
+        return issued is not None and (issued in self._vouched or presented)
+
+
+def _is_pending(call: Call) -> bool:
+    return call["answered_ns"] is None or (call["finished_ns"] is None and call["aborted_ns"] is None)

@@ -1,0 +1,204 @@
+"""One trial: an account of its own, one kill, one restart, one fate.
+
+victim up → token imported and refreshed once → quiet: count → the exchange to be killed → SIGKILL
+→ server quiet: count, and copy the journal → the plain daemon → it refreshes, or parks → count again
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from tests.crash import stamps as marks
+from tests.crash.fates import Evidence, Fate, Kept, judge
+from tests.crash.scene import ACCOUNT, Gone, Placement, Process, Scene, Told
+from tests.crash.services import ACCESS_SECONDS, Page, Service
+from tests.crash.stamps import Stamp, Window
+
+Kind = Literal["point", "around", "held", "cycle", "boot", "again"]
+SETTLE_SECONDS: Final = 4.0 * ACCESS_SECONDS + 10
+QUIET_SECONDS: Final = 0.05
+"""What a dead process had sent lies in an idle server's hands within a millisecond; this is ample."""
+LOOK_SECONDS: Final = 0.01
+SPIN_SECONDS: Final = 0.0005
+DIE_SECONDS: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What is to be done; drawn from the seed.
+
+    kind     point: at a mark · around: an instant after a refresh was asked for · held: the same with a service that
+             holds requests and answers · cycle: anywhere between two refreshes · boot: anywhere after a start ·
+             again: at a mark, and then anywhere after the start that has to make good for it
+    instant  seconds after the request, the quiet moment or the start
+    before   seconds the service holds a request; after: an answer
+    settled  with the OS keyring: wait until the grant rests there before going on
+    """
+
+    number: int
+    service: str
+    placement: Placement
+    kind: Kind
+    mark: str | None = None
+    passage: int = 2
+    instant: float = 0.0
+    before: float = 0.0
+    after: float = 0.0
+    settled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of it.  `ended`: how the account stood at the end, with the code of its parking."""
+
+    spec: Spec
+    fate: Fate
+    evidence: Evidence
+    windows: tuple[Window, ...]
+    ended: str
+    spent_uses: int
+    doubtful_replays: int
+    seconds: float
+
+
+def run(spec: Spec, service: Service, keyring_env: Mapping[str, str] | None = None) -> Result:
+    """Do one trial.  Raises Gone or Told where it did not even get to its kill; after the kill nothing is excused."""
+    began = time.monotonic()
+    with Scene(spec.placement, keyring_env) as scene:
+        label = f"{spec.placement}-{spec.kind}-{spec.number}"
+        return _Trial(spec, service, scene, label).run(began)
+
+
+class _Trial:
+    def __init__(self, spec: Spec, service: Service, scene: Scene, label: str) -> None:
+        self._spec, self._service, self._scene, self._label = spec, service, scene, label
+
+    def run(self, began: float) -> Result:
+        scene, spec = self._scene, self._spec
+        token = self._service.mint(self._label)
+        scene.configure({ACCOUNT: self._service.settings(scene.folder)})
+        victim = self._up(token)
+        before, base = victim.view()["generation"], len(self._service.page(self._label).commits)
+        killed_ns = self._kill(victim)
+        self._service.delay(self._label, 0, 0)
+        page, kept, stamps = self._quiet(), scene.kept(), scene.stamps()
+        self._vouch(page, kept, before, base)
+        successor = scene.daemon()
+        try:
+            lives, ended = self._settle(successor)
+        except Gone as gone:
+            lives, ended = False, f"not up again: {gone}"
+        final = self._service.page(self._label)
+        successor.kill()
+        in_air = marks.is_in_air(stamps, killed_ns)
+        evidence = Evidence(before, base, kept, page.commits, killed_ns, marks.last_point(stamps), in_air, lives)
+        fate = self._checked(judge(evidence), evidence, final, successor)
+        scene.keep = fate is Fate.ODD or fate is Fate.LOST_AFTER_ESCROW
+        windows = marks.windows(stamps, page.commits)
+        seconds = time.monotonic() - began
+        return Result(spec, fate, evidence, windows, ended, final.spent_uses, final.doubtful_replays, seconds)
+
+    # -- up to the kill ---------------------------------------------------------------------------------------------
+
+    def _up(self, token: str) -> Process:
+        """The victim, past its account's first refresh; for a boot trial a daemon that was stopped in between."""
+        scene, spec = self._scene, self._spec
+        first = scene.daemon() if spec.kind == "boot" else scene.victim(spec.mark, spec.passage)
+        first.wait_ready()
+        _patiently(lambda: bool(first.operate("import", secrets={"refresh_token": token})))
+        _patiently(lambda: first.view()["generation"] >= 2 and first.view()["phase"] == "live")
+        if spec.settled:
+            _patiently(lambda: bool(first.view()["settled"]))
+        return first
+
+    def _kill(self, victim: Process) -> int:
+        spec = self._spec
+        self._service.delay(self._label, spec.before, spec.after)
+        match spec.kind:
+            case "point":
+                return _dies(victim, self._scene.stamps)
+            case "around" | "held":
+                with victim.begin("refresh"):
+                    return _at(time.monotonic() + spec.instant, victim)
+            case "cycle":
+                return _at(time.monotonic() + spec.instant, victim)
+            case "boot":
+                victim.stop()
+                return _at(time.monotonic() + spec.instant, self._scene.victim())
+            case "again":
+                _dies(victim, self._scene.stamps)
+                return _at(time.monotonic() + spec.instant, self._scene.victim())
+
+    # -- after it ---------------------------------------------------------------------------------------------------
+
+    def _quiet(self) -> Page:
+        time.sleep(QUIET_SECONDS)
+        pages: list[Page] = []
+
+        def is_quiet() -> bool:
+            pages.append(self._service.page(self._label))
+            return not pages[-1].pending
+
+        _patiently(is_quiet)
+        return pages[-1]
+
+    def _vouch(self, page: Page, kept: Kept, before: int, base: int) -> None:
+        """What the journal proves to be kept must never be presented by its predecessor again."""
+        saved = base + kept.generation - before + kept.escrow
+        self._service.vouch(one.successor for one in page.commits[:saved] if one.successor)
+
+    def _settle(self, daemon: Process) -> tuple[bool, str]:
+        """Whether the account lives: it was refreshed once more.  And how it stands."""
+        daemon.wait_ready()
+        give_up_at = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < give_up_at:
+            view = daemon.view()
+            if view["phase"] == "parked":
+                return False, f"parked: {view['reason']}"
+            if view["phase"] == "live":
+                with contextlib.suppress(Told):
+                    daemon.operate("refresh")
+                    return True, "live"
+            time.sleep(LOOK_SECONDS)
+        return False, f"undecided: {daemon.view()['phase']}"
+
+    def _checked(self, fate: Fate, evidence: Evidence, final: Page, successor: Process) -> Fate:
+        """The server's last word: what lives has rotated since the restart; what was counted has not grown."""
+        since = [one for one in final.commits if one.received_ns > successor.started_ns]
+        late = len(final.commits) - len(since) - len(evidence.commits)
+        return Fate.ODD if late or (evidence.lives and not since) else fate
+
+
+def _patiently(true: Callable[[], bool]) -> None:
+    give_up_at = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < give_up_at:
+        with contextlib.suppress(Told):
+            if true():
+                return
+        time.sleep(LOOK_SECONDS)
+    raise Gone("waited in vain")
+
+
+def _dies(victim: Process, stamps: Callable[[], tuple[Stamp, ...]]) -> int:
+    """Ask for refreshes until the victim has died at its mark; the moment of its last stamp is that of the kill."""
+    give_up_at = time.monotonic() + DIE_SECONDS
+    while victim.runs and time.monotonic() < give_up_at:
+        with contextlib.suppress(Gone, Told):
+            victim.operate("refresh")
+        victim.wait(LOOK_SECONDS)
+    if victim.runs:
+        raise Gone("the victim does not come to its mark")
+    return stamps()[-1].at_ns
+
+
+def _at(moment: float, victim: Process) -> int:
+    """SIGKILL at that second of the monotonic clock."""
+    while (left := moment - time.monotonic()) > SPIN_SECONDS:
+        time.sleep(left - SPIN_SECONDS)
+    while time.monotonic() < moment:
+        pass
+    return victim.kill()

@@ -1,0 +1,78 @@
+"""The demo itself, for real: its exit status tells the truth, and it leaves nothing behind."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from freshd.cli.demo.score import JSON_NAMES
+
+ROOT = Path(__file__).parents[2]
+DEADLINE_S = 120
+"""A run of 20 s takes 25 s on a quiet machine; a fault waits for the one before it to be over."""
+
+
+def run(folder: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+    """One run with a temporary folder of its own."""
+    done = subprocess.run(
+        [ROOT / "scripts" / "demo", "--for", "20", "--json", *arguments],
+        env={**os.environ, "TMPDIR": str(folder)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    lines = done.stdout.splitlines()
+    return done, json.loads(lines[-1]) if lines else {}
+
+
+def started_in(folder: Path) -> list[str]:
+    """Processes that run with this temporary folder."""
+    mark, found = f"TMPDIR={folder}".encode(), []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark in environ.read_bytes().split(b"\0"):
+                found.append(environ.parent.name)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.timeout(DEADLINE_S + 10)
+def test_the_demo_shows_what_it_promises(tmp_path: Path) -> None:
+    done, document = run(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert document["ok"] is True
+    assert document.keys() == {"ok", "accounts"}
+    accounts = document["accounts"]
+    assert len(accounts) >= 8
+    assert all(tuple(account) == JSON_NAMES for account in accounts)
+    assert [account["gap_s"] for account in accounts if not account["expected_parked"]] == [0] * (len(accounts) - 1)
+    assert sum(account["spent_uses"] for account in accounts) == 0
+    assert sum(account["heals"] for account in accounts) > 0
+    for said in ("Custodian: ", "placement: ", "kill -9", "a storm", "PARKED", "expected to be parked"):
+        assert said in done.stdout
+    assert not list(tmp_path.iterdir())
+    assert not started_in(tmp_path)
+
+
+@pytest.mark.timeout(DEADLINE_S + 10)
+def test_a_daemon_that_does_not_come_back_turns_the_demo_red(tmp_path: Path) -> None:
+    done, document = run(tmp_path, "--no-keyring", "--sabotage", "no-restart")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert document["ok"] is False
+    assert "FAILED  the daemon was killed and did not come back" in done.stdout
+    assert not list(tmp_path.iterdir())
+    assert not started_in(tmp_path)
+
+
+def test_wrong_usage_is_told_before_anything_is_started(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [ROOT / "scripts" / "demo", "--for", "3"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert "20" in done.stderr

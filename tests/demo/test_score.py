@@ -1,0 +1,166 @@
+"""The judge of the demo believes nothing that was not seen, and each thing that can go wrong turns the verdict."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from freshd.cli.demo.evidence import AccountEvidence, Arrival, Evidence, Met, Reading, Sample
+from freshd.cli.demo.score import JSON_NAMES, Verdict, judge, rounded_up
+
+BEGAN, ENDED = 1000.0, 1040.0
+LIFE = 12.0
+EVERY = 4.0
+KILLED, BACK = 1016.0, 1017.5
+STORM = (1024.0, 1028.0)
+
+
+def diary(reader: str, until: float = ENDED) -> list[Reading]:
+    """A reader that polls every half second and always holds a lease that works."""
+    lines: list[Reading] = []
+    for tick in range(int((until - BEGAN) * 2)):
+        at = BEGAN + tick / 2
+        if tick % (2 * EVERY) == 0:
+            lines.append(Reading(reader, at, Met.LEASE, f"{reader} {tick}", at + LIFE))
+        lines.append(Reading(reader, at, Met.GOOD))
+    return lines
+
+
+def healthy(name: str, **changes: Any) -> AccountEvidence:
+    renewals = [BEGAN + EVERY * number for number in range(10)]
+    whole = AccountEvidence(
+        name=name,
+        renews_every=EVERY,
+        reads=80,
+        readings=diary(f"{name}/0"),
+        arrivals=[Arrival(at + 0.05, "status" if STORM[0] <= at < STORM[1] else "granted") for at in renewals],
+        samples=[Sample(at + 0.2, "live", at + EVERY) for at in renewals],
+        counters={"spent_uses": 0, "doubtful_replays": 0},
+        lost=1,
+        final={"phase": "live"},
+    )
+    return dataclasses.replace(whole, **changes)
+
+
+def lost(name: str, **changes: Any) -> AccountEvidence:
+    """The account that loses its answer for good."""
+    refusals = [Reading(f"{name}/0", BEGAN + 10 + tick / 2, Met.REFUSED, "x") for tick in range(60)]
+    readings = [*diary(f"{name}/0", BEGAN + 10), *refusals]
+    final = {"phase": "parked", "remedy": f"freshd enrol {name}"}
+    parked = healthy(name, expected_parked=True, readings=readings, final=final)
+    return dataclasses.replace(parked, **changes)
+
+
+def events(*more: dict[str, Any]) -> list[dict[str, Any]]:
+    renewals = [{"event": "refresh.succeeded", "account": name} for name in ("mail", "bank") for _ in range(9)]
+    return [*renewals, {"event": "lease.healed", "account": "mail"}, *more]
+
+
+def evidence(mail: AccountEvidence | None = None, bank: AccountEvidence | None = None, **changes: Any) -> Evidence:
+    whole = Evidence(
+        began=BEGAN,
+        ended=ENDED,
+        accounts=[mail or healthy("mail"), bank or lost("bank")],
+        downs=[(KILLED, BACK)],
+        kills=1,
+        comebacks=1,
+        storms=[STORM],
+        revoked={"y": BEGAN + 12},
+        events=events(),
+    )
+    return dataclasses.replace(whole, **changes)
+
+
+def test_a_run_in_which_all_went_as_it_should_is_ok() -> None:
+    verdict = judge(evidence())
+    assert verdict.failures == ()
+    assert verdict.ok
+
+
+def test_the_json_line_has_the_agreed_members_and_no_others() -> None:
+    document = judge(evidence()).document()
+    assert document.keys() == {"ok", "accounts"}
+    assert [tuple(account) for account in document["accounts"]] == [JSON_NAMES, JSON_NAMES]
+    mail, bank = document["accounts"]
+    assert (mail["name"], mail["refreshes"], mail["heals"], mail["gap_s"]) == ("mail", 9, 1, 0)
+    assert (bank["expected_parked"], bank["gap_s"]) == (True, 30.5)
+
+
+def refused_for(seconds: float, token: str = "x") -> list[Reading]:
+    """The usual diary, but from 1010 on the newest token is refused for so long; polls of 10 ms."""
+    usual = [line for line in diary("mail/0") if not 1010 < line.at < 1010 + seconds]
+    ticks = range(1, max(2, int(seconds * 100)))
+    refusals = [Reading("mail/0", 1010 + tick / 100, Met.REFUSED, token) for tick in ticks]
+    return [*usual, *refusals, Reading("mail/0", 1010 + seconds, Met.GOOD)]
+
+
+def verdict_of(**changes: Any) -> Verdict:
+    return judge(evidence(healthy("mail", **changes)))
+
+
+BAD: dict[str, tuple[Callable[[], Verdict], str]] = {
+    "a gap": (lambda: verdict_of(readings=refused_for(0.4)), "gap of 0.4 s"),
+    "a gap shorter than a poll": (lambda: verdict_of(readings=refused_for(0.03)), "gap of 0.03 s"),
+    "a heal that took too long": (lambda: verdict_of(readings=refused_for(1.2, "y")), "gap of"),
+    "a spent use": (lambda: verdict_of(counters={"spent_uses": 1}), "presented 1 times"),
+    "an account that parks unforeseen": (lambda: verdict_of(final={"phase": "parked"}), "mail ended parked"),
+    "an account that nobody saw at the end": (lambda: verdict_of(final={}), "mail ended unknown"),
+    "an account that was never read": (lambda: verdict_of(reads=0), "never read"),
+    "an account without a diary": (lambda: verdict_of(readings=[]), "gap of 40 s"),
+    "a reader that looked away": (
+        lambda: verdict_of(readings=[line for line in diary("mail/0") if not 1005 < line.at < 1009.2]),
+        "nobody looked",
+    ),
+    "due moments that nobody saw": (lambda: verdict_of(samples=[]), "due moment"),
+    "too few renewals": (lambda: judge(evidence(events=events()[-3:])), "renewed 0 times"),
+    "a second spent use, of the lost account": (
+        lambda: judge(evidence(bank=lost("bank", counters={"spent_uses": 2}))),
+        "bank: a token known to be spent was presented 2 times",
+    ),
+    "the lost account still renewing": (lambda: judge(evidence(bank=lost("bank", final={"phase": "live"}))), "parked"),
+    "the lost account parked without a remedy": (
+        lambda: judge(evidence(bank=lost("bank", final={"phase": "parked", "remedy": None}))),
+        "without a remedy",
+    ),
+    "an answer that was not lost": (lambda: judge(evidence(bank=lost("bank", lost=0))), "never lost an answer"),
+    "nothing lost that can be got back": (lambda: verdict_of(lost=0), "no account that can recover"),
+    "no account that was to be parked": (
+        lambda: judge(evidence(bank=healthy("bank"))),
+        "no account was meant to lose its answer",
+    ),
+    "no kill": (lambda: judge(evidence(kills=0, comebacks=0, downs=())), "never killed"),
+    "no comeback": (lambda: judge(evidence(comebacks=0, downs=[(KILLED, ENDED)])), "did not come back"),
+    "a daemon that ended by itself": (lambda: judge(evidence(deaths=1)), "ended by itself"),
+    "no storm": (lambda: judge(evidence(storms=())), "no storm"),
+    "a storm that struck nobody": (lambda: judge(evidence(storms=[(1030.5, 1031.0)])), "no storm"),
+    "no revocation": (lambda: judge(evidence(revoked={})), "revoked no token"),
+    "no heal": (lambda: judge(evidence(events=events()[:-1])), "no refused token was healed"),
+    "a mistake of the daemon's own": (
+        lambda: judge(evidence(events=events({"event": "bug", "account": "mail", "kind": "KeyError"}))),
+        "KeyError",
+    ),
+    "a script that broke off": (lambda: judge(evidence(troubles=["the script broke off"])), "broke off"),
+    "no accounts": (lambda: judge(evidence(accounts=[])), "no account"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_what_must_not_be_turns_the_verdict_and_is_named(what: str) -> None:
+    make, sentence = BAD[what]
+    verdict = make()
+    assert not verdict.ok
+    assert any(sentence in failure for failure in verdict.failures), verdict.failures
+
+
+def test_a_revoked_token_that_was_replaced_in_time_is_a_gap_that_is_allowed() -> None:
+    verdict = verdict_of(readings=refused_for(0.4, "y"))
+    assert verdict.ok
+    assert verdict.accounts[0].gap_s == verdict.accounts[0].healing_s > 0
+    assert verdict.accounts[0].broken_s == 0
+    assert verdict.accounts[0].healing_s > 0
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0.0, 0.0), (1e-9, 0.0), (0.0001, 0.01), (0.01, 0.01), (0.0101, 0.02)])
+def test_no_gap_is_rounded_away(seconds: float, shown: float) -> None:
+    assert rounded_up(seconds) == shown
