@@ -114,7 +114,7 @@ FOOTER: Final = (
     "gap      seconds in which a reader's newest token was refused or it held none; its worst reader, rounded up to",
     "         0.01 s, from the last proof that it worked to the next; without down, which is listed apart.",
     "down     seconds without a daemon after the token in hand had ended.",
-    "healing  the part of the gap from the revocation of a token until its successor was in hand: nobody can know of it",
+    "healing  the part of the gap from a token's revocation until its successor was in hand: nobody can know of it",
     "         before the first 401.  The demo fails if it takes more than 1 s, or if there is any other gap.",
     "late     99th percentile of a renewal's arrival at the service less the due moment that the socket had shown,",
     "         less the seconds without a daemon.",

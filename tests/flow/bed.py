@@ -1,0 +1,165 @@
+"""A real daemon in a folder of its own, the real command line beside it, and its log as events.
+
+Rules
+-----
+* The environment is made here: nothing of the caller's own configuration, daemon or keyring gets in.
+* `until` is the only place that waits.  It looks again and again before a deadline that only a hung daemon reaches.
+* Every process started here is ended here, by its own id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from tests.crash.scene import Process
+from tests.crash.services import ROOT
+
+T = TypeVar("T")
+FRESHD: Final = str(Path(sys.executable).with_name("freshd"))
+PATIENCE_SECONDS: Final = 40.0
+LOOK_SECONDS: Final = 0.02
+NOBODY: Final = 65534
+Line = dict[str, Any]
+
+
+def until(what: str, look: Callable[[], T | None]) -> T:
+    """What `look` finds once it finds something true; fails after a generous while."""
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while not (found := look()):
+        assert time.monotonic() < give_up_at, f"waited in vain: {what}"
+        time.sleep(LOOK_SECONDS)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out + self.err
+
+
+class Bed:
+    """A context manager.  `own`: lines of [vault]; by default a key file."""
+
+    def __init__(self, folder: Path, env: Mapping[str, str] | None = None) -> None:
+        self.folder = folder
+        self.config = folder / "freshd.toml"
+        self.state = folder / "state"
+        self.key = folder / "key"
+        self.socket = folder / "run" / "s"
+        self.log = folder / "log"
+        self._env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(folder), **(env or {})}
+        self._processes: list[Process] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self._processes:
+            process.kill()
+
+    # -- configuration -----------------------------------------------------------------------------------------------
+
+    def head(self, vault: Sequence[str] = ()) -> list[str]:
+        """The lines above the accounts."""
+        vault = vault or ('placement = "sealed"', 'custodian = "key-file"', f'key_file = "{self.key}"')
+        place = [f'state_dir = "{self.state}"', "[socket]", f'path = "{self.socket}"', "[vault]", *vault]
+        return [*place, "[log]", 'format = "json"', 'level = "debug"']
+
+    def write(self, *lines: str, head: Sequence[str] | None = None) -> None:
+        """Write the configuration."""
+        self.config.touch(0o600)
+        self.config.write_text("\n".join([*(self.head() if head is None else head), *lines]) + "\n")
+
+    # -- processes ---------------------------------------------------------------------------------------------------
+
+    def daemon(self) -> Process:
+        """Start the daemon; it may end by itself."""
+        process = Process([FRESHD, "--config", str(self.config), "run"], self._env, self.log, self.socket)
+        self._processes.append(process)
+        return process
+
+    def up(self) -> Process:
+        """A daemon that has said that it is up."""
+        before = len(self.events("daemon.started"))
+        process = self.daemon()
+        until("daemon.started", lambda: len(self.events("daemon.started")) > before or not process.runs)
+        return process.wait_ready()
+
+    def run(self, *words: str, stdin: str | None = None, uid: int | None = None) -> Said:
+        """One command of freshd's, to its end."""
+        done = subprocess.run(
+            [FRESHD, "--config", str(self.config), *words],
+            cwd=ROOT, env=self._env, input=stdin or "", capture_output=True, text=True, timeout=PATIENCE_SECONDS,
+            check=False, user=uid, group=uid, extra_groups=None if uid is None else [],
+        )  # fmt: skip
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    # -- what can be seen --------------------------------------------------------------------------------------------
+
+    def lines(self) -> list[str]:
+        """All whole lines of the log."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return text.splitlines()[: text.count("\n")]
+
+    def events(self, name: str = "", account: str | None = None) -> list[Line]:
+        """Events of that name, and of that account; all of them without."""
+        found = [json.loads(line) for line in self.lines() if line.startswith("{")]
+        fitting = [one for one in found if name in ("", one["event"])]
+        return [one for one in fitting if account in (None, one.get("account"))]
+
+    def talk(self, *pieces: bytes) -> bytes:
+        """Send pieces one by one on one connection, and return all that comes until the daemon closes it."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(PATIENCE_SECONDS)
+            connection.connect(str(self.socket))
+            for piece in pieces:
+                connection.sendall(piece)
+            return drained(connection)
+
+
+def drained(connection: socket.socket) -> bytes:
+    """All bytes until the other side closes; a reset is an end too."""
+    parts = []
+    try:
+        while part := connection.recv(65536):
+            parts.append(part)
+    except ConnectionResetError:
+        pass
+    return b"".join(parts)
+
+
+def digest(folder: Path) -> dict[str, str]:
+    """Every file of a folder with its mode and a hash of its content."""
+    return {
+        str(path.relative_to(folder)): f"{path.stat().st_mode:o} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def memory_kib(pid: int, what: str = "VmHWM") -> int:
+    """What the kernel says of a process's memory, in KiB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(what + ":"):
+            return int(line.split()[1])
+    raise LookupError(what)
