@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import logging
 import os
 import resource
 import signal
@@ -153,6 +154,7 @@ class Daemon:
         await self._deps.http.aclose()
         if self._started:
             self._tell(Event("daemon.stopped"))
+        self._log.close()
 
     def _watch_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -226,7 +228,10 @@ def custody(settings: Settings) -> tuple[Placement, Custodian]:
     directory = os.environ.get("CREDENTIALS_DIRECTORY", "")
     custodian: Custodian
     if vault.custodian == "systemd-credential" or (
-        vault.custodian == "auto" and directory and (Path(directory) / vault.credential).exists()
+        vault.custodian == "auto"
+        and vault.placement != "keyring"
+        and directory
+        and (Path(directory) / vault.credential).exists()
     ):
         custodian = SystemdCredential(vault.credential, os.environ)
     elif vault.custodian == "key-file" or (vault.custodian == "auto" and vault.key_file is not None):
@@ -253,8 +258,12 @@ def _key_file(vault: VaultSettings) -> Path:
 
 
 def harden() -> None:
-    """No core dumps, not dumpable, private files (I10).  As far as Python lets us: memory itself is not locked."""
+    """No core dumps, not dumpable, private files (I10).  As far as Python lets us: memory itself is not locked.
+
+    Libraries' own log lines go nowhere: nobody masks them, and a full pipe would hold the daemon up.
+    """
     os.umask(0o077)
+    logging.getLogger().addHandler(logging.NullHandler())
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError, AttributeError):

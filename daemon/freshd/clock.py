@@ -14,15 +14,16 @@ from typing import Final
 from freshd.core.model import Moment
 
 _BOOT_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+OWN_ID: Final = "process-"
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 def read_boot_id() -> str:
-    """The kernel's id of this boot; where there is none, an id of this process: waits then restart with it."""
+    """The kernel's id of this boot; where there is none, an id of this process: boots and waits then begin with it."""
     try:
         return _BOOT_ID.read_text(encoding="ascii").strip()
     except OSError:
-        return f"process-{uuid.uuid4()}"
+        return f"{OWN_ID}{uuid.uuid4()}"
 
 
 class SystemClock:
@@ -30,11 +31,12 @@ class SystemClock:
 
     def __init__(self) -> None:
         self._boot_id = read_boot_id()
+        self._start = time.clock_gettime(_BOOT_CLOCK) if self._boot_id.startswith(OWN_ID) else 0.0
 
     def now(self) -> Moment:
         """Both clocks at once."""
-        return Moment(time.time(), time.clock_gettime(_BOOT_CLOCK), self._boot_id)
+        return Moment(time.time(), self.boot(), self._boot_id)
 
     def boot(self) -> float:
-        """Seconds since boot."""
-        return time.clock_gettime(_BOOT_CLOCK)
+        """Seconds since boot, or since the start of this process where boots cannot be told apart."""
+        return time.clock_gettime(_BOOT_CLOCK) - self._start

@@ -188,12 +188,12 @@ class Exchange:
                 return await self._doubt(flight, reason, self._failed(flight, retry_after), rescue)
 
     async def _commit(self, flight: _Flight, answered: Answered, rescue: Rescue) -> Ending:
-        rows = self._pacer.succeeded(flight.keys)
+        rows = self._pacer.succeeded(flight.order.account, flight.keys)
         intent = flight.intent
         line = Line(self._clock.now(), flight.rung.name, "ok", flight.record.generation + 1)
         if not flight.rung.spends:
             behind = await self._persist(lambda: self._vault.write_behind(answered.changes[0], rows, line), rescue)
-            return Committed(flight.order.attempt, behind)
+            return Committed(flight.order.attempt, behind, answered.notes)
         kept = await self._persist(
             lambda: self._vault.commit(intent, intent.account, answered.changes, rows, line), rescue
         )
@@ -201,11 +201,11 @@ class Exchange:
         standing = kept[intent.account]
         if intent.earlier and standing.generation == intent.generation:
             await self._put_back(_beneath(intent), rows, line, rescue)
-        return Committed(flight.order.attempt, standing)
+        return Committed(flight.order.attempt, standing, answered.notes)
 
     async def _refused(self, flight: _Flight, rejected: Rejected, rescue: Rescue) -> Ending:
         waits = rejected.remedy in (Remedy.WAIT, Remedy.REREAD) or not rejected.known
-        rows = self._failed(flight, rejected.retry_after) if waits else self._pacer.succeeded(flight.keys)
+        rows = self._slowed(flight, rejected) if waits else self._pacer.succeeded(flight.order.account, flight.keys)
         line = self._line(flight, rejected.code)
         if not flight.rung.spends:
             await self._persist(lambda: self._vault.note(rows), rescue)
@@ -218,7 +218,7 @@ class Exchange:
         return Refusal(flight.order.attempt, rejected, standing)
 
     async def _not_sent(self, flight: _Flight, reason: str, rescue: Rescue) -> Ending:
-        rows, line = self._failed(flight), self._line(flight, "not-sent")
+        rows, line = self._failed(flight, unsent=True), self._line(flight, "not-sent")
         if not flight.rung.spends:
             await self._persist(lambda: self._vault.note(rows), rescue)
         elif flight.intent.replays:
@@ -253,8 +253,12 @@ class Exchange:
         await self._persist(lambda: self._vault.doubt(flight.intent, rows, self._line(flight, "lost")), rescue)
         return _doubted(flight, why)
 
-    def _failed(self, flight: _Flight, retry_after: float | None = None) -> Rows:
-        return self._pacer.failed(flight.keys, self._clock.now(), retry_after)
+    def _failed(self, flight: _Flight, retry_after: float | None = None, *, unsent: bool = False) -> Rows:
+        return self._pacer.failed(flight.order.account, flight.keys, self._clock.now(), retry_after, unsent=unsent)
+
+    def _slowed(self, flight: _Flight, rejected: Rejected) -> Rows:
+        account, now = flight.order.account, self._clock.now()
+        return self._pacer.failed(account, flight.keys, now, rejected.retry_after, known=rejected.known)
 
     def _line(self, flight: _Flight, outcome: str) -> Line:
         return Line(self._clock.now(), flight.rung.name, outcome, flight.record.generation)

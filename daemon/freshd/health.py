@@ -53,6 +53,8 @@ def of_retired(standing: Standing) -> Health:
 
 
 def _renewable(plan: Plan, state: State) -> str:
+    if state.retired:
+        return "no"
     if state.phase is Phase.VACANT and ladder.top(plan.ladder, state.standing.held) is not None:
         return "yes"
     if state.phase is Phase.LIVE and ladder.top(plan.ladder, state.standing.held) is None:
@@ -76,7 +78,13 @@ def _reason(plan: Plan, state: State) -> tuple[str | None, str | None]:
         return "nothing left to renew with", f"freshd enrol {account}"
     if state.phase is Phase.UNSAVED:
         return "answered, and not durable yet", "make room in, or repair, the state directory: freshd doctor"
-    return None, None
+    return _last_failure(account, state)
+
+
+def _last_failure(account: str, state: State) -> tuple[str | None, str | None]:
+    if state.phase not in (Phase.LIVE, Phase.VACANT, Phase.CLIMBING) or not (state.failures or state.barren):
+        return None, None
+    return f"the last attempt ended with: {state.last_outcome}", f"tried again by itself; freshd explain {account}"
 
 
 def _wall(at: float | None, now: Moment) -> float | None:

@@ -4,14 +4,18 @@ Rules
 -----
 * One event, one line; its name, severity, account, fields and remedy are fields of their own, never baked into a text.
 * A second net under `Secret`: anything that still looks like a secret is masked before it is rendered (I10).
-* Logging never blocks the daemon: journald takes datagrams without waiting, a full pipe loses lines and counts them.
+* Logging never blocks the daemon: journald takes datagrams without waiting; a full pipe or a stopped terminal loses
+  whole lines, never halves of them, and the next line that gets through says how many.
+* What a caller or a service wrote cannot forge a line, nor speak to the terminal it is shown on.
 * No tracebacks with locals, ever.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import select
 import socket
 import struct
 import sys
@@ -29,12 +33,16 @@ JOURNAL_SOCKET: Final = "/run/systemd/journal/socket"
 MASK: Final = "[masked]"
 SECRET_KEYS: Final = re.compile(r"(?i)(^|_)(token|secret|password|passwd|ticket|authorization|cookie|code_verifier)$")
 SECRET_TEXT: Final = re.compile(
-    r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}|\beyJ[a-z0-9_-]{8,}\.[a-z0-9_-]+|\b(?:rt|at)-[a-z0-9_-]{12,}"
+    r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}|\beyJ[a-z0-9_-]{8,}(?:\.[a-z0-9_-]*)+|\b(?:rt|at)-[a-z0-9_-]{12,}"
 )
 LEVELS: Final[Mapping[str, Severity]] = {
     "debug": Severity.DEBUG, "info": Severity.INFO, "notice": Severity.NOTICE, "warning": Severity.WARNING,
     "error": Severity.ERROR, "alert": Severity.ALERT,
 }  # fmt: skip
+PIPE_CHUNK: Final = 4096
+"""A pipe that polls as writable takes this much without waiting (PIPE_BUF)."""
+TERMINAL_CHUNK: Final = 256
+"""And a terminal this much (WAKEUP_CHARS of Linux's n_tty)."""
 Fields = dict[str, Any]
 
 
@@ -43,13 +51,15 @@ class Log:
 
     def __init__(self, form: Format = "auto", level: str = "info", stream: TextIO | None = None) -> None:
         self.lost = 0
+        self._lost_untold = 0
         self._floor = LEVELS[level]
         self._stream = stream or sys.stderr
         self._form = detect(self._stream) if form == "auto" else form
-        self._write: Callable[[Severity, Fields], None] = (
+        self._write: Callable[[Severity, Fields], bool] = (
             self._to_journal if self._form == "journald" else self._to_stream
         )
         self._render = _renderer(self._form, self._stream)
+        self._pipe = _pipe_of(self._stream)
         self._journal: socket.socket | None = None
 
     def set_level(self, level: str) -> None:
@@ -70,20 +80,96 @@ class Log:
             line["remedy"] = remedy
         if entry.clears:
             line["clears"] = " ".join(entry.clears)
+        if self._lost_untold:
+            line["lines_lost"] = self._lost_untold
         try:
-            self._write(entry.severity, mask(line))
-        except OSError:
-            self.lost += 1
+            is_written = self._write(entry.severity, mask(line))
+        except Exception:  # noqa: BLE001 - whatever ails the log, the daemon goes on
+            is_written = False
+        self.lost += not is_written
+        self._lost_untold = 0 if is_written else self._lost_untold + 1
 
-    def _to_stream(self, _severity: Severity, line: Fields) -> None:
-        print(self._render(None, "", line), file=self._stream, flush=True)
+    def _to_stream(self, _severity: Severity, line: Fields) -> bool:
+        text = str(self._render(None, "", line)) + "\n"
+        if self._pipe is not None:
+            return self._pipe.write(text.encode(errors="backslashreplace"))
+        self._stream.write(text)
+        self._stream.flush()
+        return True
 
-    def _to_journal(self, severity: Severity, line: Fields) -> None:
+    def _to_journal(self, severity: Severity, line: Fields) -> bool:
+        datagram = journal_datagram(severity, line)
+        try:
+            self._connected().send(datagram)
+        except BlockingIOError:
+            return False
+        except OSError:  # journald was started anew, or is not there
+            self._disconnect()
+            self._connected().send(datagram)
+        return True
+
+    def _connected(self) -> socket.socket:
         if self._journal is None:
             self._journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
             self._journal.setblocking(False)  # noqa: FBT003 - takes no name
-            self._journal.connect(JOURNAL_SOCKET)
-        self._journal.send(journal_datagram(severity, line))
+            try:
+                self._journal.connect(JOURNAL_SOCKET)
+            except OSError:
+                self._disconnect()
+                raise
+        return self._journal
+
+    def close(self) -> None:
+        """Let go of journald; a later line takes hold of it again."""
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+        self._journal = None
+
+
+class Pipe:
+    """A file descriptor that is never waited for.
+
+    It is shared with other programs, so it must not be made non-blocking; it is asked before each piece instead.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._chunk = TERMINAL_CHUNK if os.isatty(descriptor) else PIPE_CHUNK
+        self._rest = b""
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
+
+    def write(self, line: bytes) -> bool:
+        """Write a line; False where nothing of it was: the rest of an earlier one has still no room.  OSError."""
+        if not self._flushed() or not self._has_room():
+            return False
+        self._rest = line
+        self._flushed()
+        return True
+
+    def _has_room(self) -> bool:
+        return bool(self._poll.poll(0))
+
+    def _flushed(self) -> bool:
+        try:
+            while self._rest and self._has_room():
+                self._rest = self._rest[os.write(self._descriptor, self._rest[: self._chunk]) :]
+        except BlockingIOError:
+            return False
+        except OSError:
+            self._rest = b""
+            raise
+        return not self._rest
+
+
+def _pipe_of(stream: TextIO) -> Pipe | None:
+    """None for a stream in memory."""
+    with contextlib.suppress(OSError, ValueError):
+        return Pipe(stream.fileno())
+    return None
 
 
 def detect(stream: TextIO) -> Format:
@@ -129,16 +215,27 @@ def mask(line: Fields) -> Fields:
 def _masked(key: str, value: object) -> object:
     if isinstance(value, Secret):
         return repr(value)
-    if not isinstance(value, str):
+    if value is None or isinstance(value, bool):
         return value
-    return MASK if SECRET_KEYS.search(key) else SECRET_TEXT.sub(MASK, value)
+    if SECRET_KEYS.search(key):
+        return MASK
+    return value if isinstance(value, int | float) else SECRET_TEXT.sub(MASK, str(value))
+
+
+def harmless(line: Fields) -> Fields:
+    """For a terminal: what does not print is spelt out."""
+    return {key: _spelt(value) if isinstance(value, str) else value for key, value in line.items()}
+
+
+def _spelt(text: str) -> str:
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _renderer(form: str, stream: TextIO) -> Callable[[Any, str, Fields], Any]:
     if form == "console":
         console = structlog.dev.ConsoleRenderer(colors=stream.isatty())
         stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
-        return lambda logger, name, line: console(logger, name, stamp(logger, name, line))
+        return lambda logger, name, line: console(logger, name, stamp(logger, name, harmless(line)))
     as_json = structlog.processors.JSONRenderer()
     stamped = structlog.processors.TimeStamper(fmt="iso", utc=True)
     return lambda logger, name, line: as_json(logger, name, stamped(logger, name, line))

@@ -6,11 +6,14 @@ crash can call a service without its charge.  A charge whose commit failed stays
 Two kinds of keys.  Account rows hold back-off, Retry-After and budgets.  Wide rows (host, app) are shared by many
 accounts: whoever is told to wait is given a slot in their queue, so that a thousand accounts due at once leave one by
 one instead of asking again all together (slow start).
+
+A host that answers one account after having failed others is back: those others try again at once, through the queue,
+instead of sitting out a back-off that was meant for a host in trouble.  A Retry-After is sat out all the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from freshd.core import pace
@@ -32,6 +35,9 @@ class Pacer:
         self._next_slot: dict[str, float] = {}
         self._promised: dict[tuple[str, str], float] = {}
         self._departed: dict[str, float] = {}
+        self._away: dict[str, dict[str, str]] = {}
+        self.on_back: Callable[[Sequence[str]], None] = lambda _accounts: None
+        """Told which other accounts of a host were backing off when it answered one."""
 
     def load(self, rows: Mapping[str, Row]) -> None:
         """Take what the journal knows; rows already in memory are newer."""
@@ -65,21 +71,43 @@ class Pacer:
         self._departed.update((key, free) for key, _ in keys)
         return free - now.boot
 
-    def succeeded(self, keys: Keys) -> dict[str, Row]:
-        """The service answered, even if with a refusal of its own."""
+    def succeeded(self, account: str, keys: Keys) -> dict[str, Row]:
+        """The service answered, even if with a refusal of its own.  The host is back: others need wait no longer.
+
+        Their rows are let go of in memory only: after a crash they wait again, the careful side.
+        """
         for key, _ in keys:
             self._rows[key] = pace.succeeded(self._row(key))
+        waiting = self._away.pop(keys[0][0], {})
+        waiting.pop(account, None)
+        for own in waiting.values():
+            self._rows[own] = pace.succeeded(self._row(own))
+        if waiting:
+            self.on_back(list(waiting))
         return {key: self._rows[key] for key, _ in keys}
 
-    def failed(self, keys: Keys, now: Moment, retry_after: float | None = None) -> dict[str, Row]:
-        """The service did not answer, or told us to slow down.
+    def failed(
+        self,
+        account: str,
+        keys: Keys,
+        now: Moment,
+        retry_after: float | None = None,
+        *,
+        unsent: bool = False,
+        known: bool = True,
+    ) -> dict[str, Row]:
+        """The service did not answer, or told us to slow down.  `known`: False where it said what nobody understands.
 
         Only the account's own row backs off: one account's trouble must not delay another's (I11).  A host that is down
         is still spared, because each of its accounts backs off by itself and the host row spaces them.
         """
-        for key, _ in keys[-1:]:
-            self._rows[key] = pace.failed(self._row(key), now, retry_after)
-        return {key: self._rows[key] for key, _ in keys[-1:]}
+        own = keys[-1][0]
+        self._rows[own] = pace.failed(self._row(own), now, retry_after, unsent=unsent)
+        if retry_after is None and known:
+            self._away.setdefault(keys[0][0], {})[account] = own
+        else:
+            self._away.get(keys[0][0], {}).pop(account, None)
+        return {own: self._rows[own]}
 
     def _row(self, key: str) -> Row:
         return self._rows.get(key, Row())

@@ -116,7 +116,7 @@ class Vault(Protocol):
         """Erase the account everywhere: only the verb `forget` calls this (I7)."""
 
     async def pause(self, account: str, *, paused: bool) -> None:
-        """Remember an operator's pause, or its end."""
+        """Remember an operator's pause, or its end; also while the vault is locked."""
 
     async def history(self, account: str) -> Sequence[Line]:
         """The last lines, oldest first."""

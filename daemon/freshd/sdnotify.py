@@ -1,9 +1,15 @@
-"""systemd's notification protocol: one datagram per message (sd_notify(3)).  Silent where no manager listens."""
+"""systemd's notification protocol: one datagram per message (sd_notify(3)).  Silent where no manager listens.
+
+A manager that reads nothing (its queue is full) holds the daemon up for a second per message at most.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
+from typing import Final
+
+PATIENCE_SECONDS: Final = 1.0
 
 
 class Notifier:
@@ -27,6 +33,7 @@ class Notifier:
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+                sock.settimeout(PATIENCE_SECONDS)
                 sock.sendto("\n".join(lines).encode(), address)
         except OSError:
             return False

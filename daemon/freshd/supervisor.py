@@ -21,7 +21,20 @@ from freshd.core.contract import Reuse
 from freshd.core.events import Event
 from freshd.core.lifecycle import is_in_air
 from freshd.core.model import Moment, Standing
-from freshd.core.state import Booted, Due, Happening, Paused, Plan, Reconfigured, Resumed, Retired, Settled, State
+from freshd.core.state import (
+    Booted,
+    Due,
+    Forgotten,
+    Happening,
+    HostBack,
+    Paused,
+    Plan,
+    Reconfigured,
+    Resumed,
+    Retired,
+    Settled,
+    State,
+)
 from freshd.errors import FreshdError, KeyringUnavailable, VaultLocked
 from freshd.exchange import DEADLINE_SECONDS, Exchange
 from freshd.keeper import Keeper, Shelf
@@ -58,8 +71,11 @@ class Supervisor:
         self.tell = tell
         self.locked = True
         self.known: dict[str, Standing] = {}
+        self._paused: set[str] = set()
+        """By an operator; the configuration's pauses are the members' own."""
         self.members: dict[str, Member] = {}
         self._pacer = Pacer()
+        self._pacer.on_back = self._host_back
         self._exchange = Exchange(vault, self._pacer, clock, trace)
         self._trace = trace
         self._alarms = alarms
@@ -93,6 +109,12 @@ class Supervisor:
     def ring(self, account: str) -> None:
         """What alarms call."""
         self.post(account, Due())
+
+    def _host_back(self, accounts: Sequence[str]) -> None:
+        """What the pacer calls: posted from the loop, for we are in the middle of somebody's exchange."""
+        loop = asyncio.get_running_loop()
+        for account in accounts:
+            loop.call_soon(self.post, account, HostBack())
 
     def settled(self, account: str, settled: bool) -> None:  # noqa: FBT001 - the vault's callback
         """What the vault calls when the OS keyring caught up or fell behind."""
@@ -131,6 +153,7 @@ class Supervisor:
         """Open the vault: False while its key is not there.  Raises every other FreshdError: those are final."""
         try:
             self.known = dict(await self.vault.open())
+            self._paused = {name for name, standing in self.known.items() if standing.paused}
             self._pacer.load(await self.vault.paces())
         except (VaultLocked, KeyringUnavailable) as error:
             if not self._told_locked:
@@ -157,6 +180,7 @@ class Supervisor:
                 self._enlist(member)
                 if not self.locked:
                     self._boot(member)
+                self.post(name, Reconfigured())  # its keeper may remember it as retired
             else:
                 self._change(name, member, anew=name in changed or self.state(name).retired)
 
@@ -167,8 +191,14 @@ class Supervisor:
         if anew:
             self._by_account[name].adopt(member.plan, member.provider)
             self.post(name, Reconfigured())
-        if was.paused and not member.paused:
+        if was.paused and not member.paused and name not in self._paused:
             self.post(name, Resumed())
+
+    async def pause(self, account: str, *, paused: bool) -> None:
+        """An operator's pause, or its end: durable, then in force."""
+        await self.vault.pause(account, paused=paused)
+        (self._paused.add if paused else self._paused.discard)(account)
+        self.post(account, Paused() if paused else Resumed())
 
     async def stop(self) -> None:
         """Let flights land, then close the vault.  The caller has stopped intake and said STOPPING=1."""
@@ -230,12 +260,21 @@ class Supervisor:
             realign()
         for name, seconds in jumps.items():
             self.tell(Event(name, None, {"seconds": round(seconds, 3)}))
-        if jumps:
-            for account in self._by_account:
+        for account in list(self._by_account) if jumps else ():
+            try:
                 self.ring(account)
+            except Exception as error:  # noqa: BLE001 - a bug met with one account must not end the ticks of all
+                self.tell(Event("bug", account, {"kind": type(error).__name__}))
 
-    def drop(self, account: str) -> None:
-        """Know nothing more of a retired account that was erased."""
+    def erased(self, account: str) -> None:
+        """Its record is gone: a configured account begins anew, of any other nothing more is known."""
+        self.known.pop(account, None)
+        self._paused.discard(account)
+        if account not in self.members:
+            return
+        self.post(account, Forgotten())
+        if not self.members[account].paused:
+            self.post(account, Resumed())
         if self.state(account).retired:
             del self.members[account], self._by_account[account]
 

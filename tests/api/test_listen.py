@@ -27,6 +27,19 @@ def test_the_mode_is_as_asked_whatever_the_umask(tmp_path: Path, mode: int) -> N
     listener.close()
 
 
+@pytest.mark.parametrize(("mode", "folder_mode"), [(0o600, 0o700), (0o660, 0o755)])
+def test_the_last_folder_is_made_where_it_is_missing(tmp_path: Path, mode: int, folder_mode: int) -> None:
+    before = os.umask(0o077)
+    try:
+        bind(Place(tmp_path / "new" / "s", mode)).close()
+    finally:
+        os.umask(before)
+    assert mode_of(tmp_path / "new") == folder_mode
+    (tmp_path / "new").chmod(0o711)
+    bind(Place(tmp_path / "new" / "s", mode)).close()
+    assert mode_of(tmp_path / "new") == 0o711
+
+
 def test_group_and_owner_are_set(tmp_path: Path) -> None:
     listener = bind(Place(tmp_path / "s", group=os.getegid(), owner=os.geteuid()))
     assert (tmp_path / "s").stat().st_gid == os.getegid()
@@ -58,7 +71,7 @@ def test_what_is_no_socket_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "s").read_text() == "precious"
 
 
-@pytest.mark.parametrize(("name", "said"), [("missing/s", "no such folder"), ("x" * 120, "at most 107 bytes")])
+@pytest.mark.parametrize(("name", "said"), [("no/such/s", "no such folder"), ("x" * 120, "at most 107 bytes")])
 def test_an_impossible_place_is_explained(tmp_path: Path, name: str, said: str) -> None:
     with pytest.raises(SocketUnusable, match=said):
         bind(Place(tmp_path / name))

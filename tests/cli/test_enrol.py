@@ -217,3 +217,17 @@ def test_a_browser_is_started_with_an_address_that_says_nothing(
     listener.close()
     assert STATE not in listener.start_url
     assert urlsplit(listener.start_url).query == ""
+
+
+async def test_an_imported_token_is_read_from_standard_input_and_stands_in_no_output(freshd: Freshd, engine: Engine) -> None:
+    engine.script["import"] = [{"account": "mail", "generation": 1}]
+    ended = await freshd("enrol", "mail", "--import", stdin="rt-canary-0123456789\n")
+    assert ended.exit_code == 0, ended.output
+    assert engine.operations[-1] == ("import", "mail", {"secrets": {"refresh_token": "rt-canary-0123456789"}})
+    assert "canary" not in ended.output
+
+
+async def test_an_import_of_nothing_sends_nothing(freshd: Freshd, engine: Engine) -> None:
+    ended = await freshd("enrol", "mail", "--import", stdin="\n")
+    assert ended.exit_code == 65
+    assert engine.operations == []

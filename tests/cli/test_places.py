@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from freshd.cli import places
+from freshd.cli import entry, places
 
 
 @pytest.fixture
@@ -56,3 +56,18 @@ def test_a_configuration_is_asked_for_its_socket_and_not_judged(text: str, place
     (home / "c").write_text(text)
     found = places.socket_path(here(home), home / "c")
     assert str(found) == (place.format(home=home) if place else "/run/freshd/freshd.sock")
+
+
+def test_a_token_is_asked_for_where_the_configuration_says_if_nothing_is_at_the_usual_places(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = tmp_path / "freshd.toml"
+    config.write_text('[socket]\npath = "/somewhere/else.sock"\n')
+    monkeypatch.setenv("FRESHD_CONFIG", str(config))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.delenv("FRESHD_SOCKET", raising=False)
+    monkeypatch.setattr("freshd.client.address.SYSTEM_SOCKET", str(tmp_path / "none.sock"))
+    assert entry._place() == "/somewhere/else.sock"
+    (tmp_path / "freshd").mkdir()
+    (tmp_path / "freshd" / "freshd.sock").touch()
+    assert entry._place() == str(tmp_path / "freshd" / "freshd.sock")

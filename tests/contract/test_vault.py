@@ -262,6 +262,92 @@ class VaultContract:
         assert told.lease == lease("a", generation=1)
         assert (await vault.read("a")).grant == grant("rotated")
 
+    # -- secrets that the service declared dead -----------------------------------------------------------------
+
+    async def test_I5_a_secret_declared_dead_is_kept_and_marked_for_good(self, bed: Bed, vault: Vault) -> None:
+        await bed.rest(await exchange(vault, "a", Change("a", grant("canary-r", ticket="canary-t"))))
+        intent = await intent_on(vault, "a", "f")
+        await vault.intend(intent, {})
+        told = await vault.close(intent, frozenset(), {}, line("invalid_grant"), {"refresh_token": "invalid_grant"})
+        assert (told.held, dict(told.dead), told.generation) == ({"ticket"}, {"refresh_token": "invalid_grant"}, 1)
+        assert told.intent is None
+        assert (await vault.read("a")).grant == grant("canary-r", ticket="canary-t")
+        await vault.aclose()
+        again = await bed.vault().open()
+        assert (again["a"].held, dict(again["a"].dead)) == (told.held, dict(told.dead))
+
+    async def test_I5_two_secrets_die_one_after_the_other(self, bed: Bed, vault: Vault) -> None:
+        await bed.rest(await exchange(vault, "a", Change("a", grant("canary-r", ticket="canary-t"))))
+        told = Standing("a")
+        for name, code in (("refresh_token", "invalid_grant"), ("ticket", "expired")):
+            intent = await intent_on(vault, "a", f"f-{name}")
+            await vault.intend(intent, {})
+            told = await vault.close(intent, frozenset(), {}, line(code), {name: code})
+        assert (told.held, dict(told.dead)) == (set(), {"refresh_token": "invalid_grant", "ticket": "expired"})
+
+    async def test_a_lease_without_a_grant_leaves_the_mark_and_a_new_grant_clears_it(
+        self, bed: Bed, vault: Vault
+    ) -> None:
+        await enrolled(bed, vault, "a")
+        intent = await intent_on(vault, "a", "f")
+        await vault.intend(intent, {})
+        await vault.close(intent, frozenset(), {}, line("invalid_grant"), {"refresh_token": "invalid_grant"})
+        still = await exchange(vault, "a", Change("a", lease=lease("a", "canary-b")), "f2")
+        assert (still.held, dict(still.dead)) == (set(), {"refresh_token": "invalid_grant"})
+        behind = await vault.write_behind(Change("a", lease=lease("a", "canary-c", 2)), {}, line())
+        assert (behind.held, dict(behind.dead)) == (set(), {"refresh_token": "invalid_grant"})
+        fresh = await exchange(vault, "a", Change("a", grant("canary-new")), "f3")
+        assert (fresh.held, dict(fresh.dead)) == ({"refresh_token"}, {})
+
+    async def test_a_secret_of_another_generation_is_not_declared_dead(self, bed: Bed, vault: Vault) -> None:
+        await enrolled(bed, vault, "a")
+        intent = await intent_on(vault, "a", "f")
+        await vault.intend(intent, {})
+        await vault.commit(None, "a", [Change("a", grant("canary-imported", "line-2"))], {}, line())
+        with pytest.raises(Stale):
+            await vault.close(intent, frozenset(), {}, line("invalid_grant"), {"refresh_token": "invalid_grant"})
+        await vault.aclose()
+        assert (await bed.vault().open())["a"].held == {"refresh_token"}
+
+    async def test_what_was_named_dead_and_is_not_held_marks_nothing(self, bed: Bed, vault: Vault) -> None:
+        await enrolled(bed, vault, "a")
+        intent = await intent_on(vault, "a", "f")
+        await vault.intend(intent, {})
+        told = await vault.close(intent, frozenset(), {}, line("invalid_grant"), {"never-had": "invalid_grant"})
+        assert told.held == {"refresh_token"}
+
+    # -- an operator's pause -------------------------------------------------------------------------------------
+
+    async def test_a_pause_is_remembered_until_it_is_ended(self, bed: Bed, vault: Vault) -> None:
+        await enrolled(bed, vault, "a")
+        await vault.pause("a", paused=True)
+        await vault.pause("a", paused=True)
+        await vault.pause("never-enrolled", paused=True)
+        await vault.aclose()
+        again = bed.vault()
+        told = await again.open()
+        assert {name: standing.paused for name, standing in told.items()} == {"a": True, "never-enrolled": True}
+        assert told["never-enrolled"].generation == 0
+        await again.pause("a", paused=False)
+        await again.pause("nobody", paused=False)
+        await again.aclose()
+        assert not (await bed.vault().open())["a"].paused
+
+    async def test_names_that_look_like_patterns_pause_only_themselves(self, bed: Bed, vault: Vault) -> None:
+        for name in ("a_c", "abc", "a.c"):
+            await enrolled(bed, vault, name)
+        await vault.pause("a_c", paused=True)
+        await vault.aclose()
+        told = await bed.vault().open()
+        assert [name for name, standing in told.items() if standing.paused] == ["a_c"]
+
+    async def test_to_forget_ends_the_pause(self, bed: Bed, vault: Vault) -> None:
+        await enrolled(bed, vault, "a")
+        await vault.pause("a", paused=True)
+        await vault.forget("a")
+        await vault.aclose()
+        assert await bed.vault().open() == {}
+
     # -- pace, history, time -----------------------------------------------------------------------------------
 
     async def test_the_pace_is_charged_with_the_intent(self, bed: Bed, vault: Vault) -> None:
@@ -369,6 +455,21 @@ class TestSealedUnderAKeyFile(VaultContract):
     @pytest.fixture
     def bed(self, tmp_path: Path) -> Bed:
         return Bed(tmp_path / "state", "sealed", KeyFile(tmp_path / "key"))
+
+    async def test_a_pause_needs_no_key(self, bed: Bed, tmp_path: Path) -> None:
+        vault = await bed.open()
+        await enrolled(bed, vault, "a")
+        await vault.aclose()
+        (tmp_path / "key").rename(tmp_path / "away")
+        locked = bed.vault()
+        with pytest.raises(VaultLocked):
+            await locked.pause("a", paused=True)
+        with pytest.raises(VaultLocked):
+            await locked.open()
+        await locked.pause("a", paused=True)
+        (tmp_path / "away").rename(tmp_path / "key")
+        assert (await locked.open())["a"].paused
+        await bed.aclose()
 
     async def test_a_missing_key_locks_and_makes_no_other(self, bed: Bed, tmp_path: Path) -> None:
         await (await bed.open()).aclose()

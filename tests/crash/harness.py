@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given.jobs > 1 and (given.peer or given.server != "sandbox"):
         parser.error("on oidc-provider one trial at a time: its delays are everybody's")
     results_file = Results(given.out)
-    wanted = given.kills or given.points or given.again or given.peer
+    wanted = given.kills or given.points or given.near or given.again or given.peer
     if wanted and results_file.lines() and not given.append:
         print(f"crash: {given.out.name} has results already; give --append, or another --out", file=sys.stderr)
         return 2
@@ -96,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--rounds", type=int, default=1, metavar="N", help="how often each point (default: 1)")
     add("--placement", choices=("sealed", "keyring", "both"), default="sealed")
     add("--server", choices=("sandbox", "oidc-provider", "both"), default="sandbox")
+    add("--near", type=int, default=0, metavar="N", help="N kills within milliseconds after the intent was durable")
     add("--again", type=int, default=0, metavar="N", help="N kills of a start that deals with an earlier kill")
     beside = "N kills (60) of oidc-agent and of freshd each, over the same span, on oidc-provider"
     add("--peer", type=int, default=0, metavar="N", nargs="?", const=60, help=beside)
@@ -113,7 +114,7 @@ def _jobs(given: argparse.Namespace, stack: contextlib.ExitStack) -> Iterator[Jo
     placements: tuple[Placement, ...] = ("sealed", "keyring") if given.placement == "both" else (given.placement,)
     keyrings = Keyrings(stack)
     bed: OidcProvider | None = None
-    ours = given.kills or given.points or given.again
+    ours = given.kills or given.points or given.near or given.again
     if given.peer or (given.server != "sandbox" and ours):
         bed = stack.enter_context(OidcProvider(access_ttl_s=ACCESS_SECONDS))
     services: list[Service] = []
@@ -127,6 +128,8 @@ def _jobs(given: argparse.Namespace, stack: contextlib.ExitStack) -> Iterator[Jo
             yield from (_job(spec, "points", given.seed, service, keyrings) for spec in points)
             drawn = plan.at_random(given.kills, given.seed, service.name, placement)
             yield from (_job(spec, "random", given.seed, service, keyrings) for spec in drawn)
+            close = plan.near(given.near, given.seed, service.name, placement)
+            yield from (_job(spec, "near", given.seed, service, keyrings) for spec in close)
             twice = plan.once_more(given.again, given.seed, service.name, placement)
             yield from (_job(spec, "again", given.seed, service, keyrings) for spec in twice)
     if given.peer and bed is not None:

@@ -37,6 +37,13 @@ def at_random(count: int, seed: int, service: str, placement: Placement) -> list
     return [_drawn(dice, number, service, placement) for number in range(count)]
 
 
+def near(count: int, seed: int, service: str, placement: Placement) -> Iterator[Spec]:
+    """Kills soon after the intent was durable: where the answer comes, is escrowed, committed and shown."""
+    dice = random.Random(f"{seed} {service} {placement} near")
+    for number in range(count):
+        yield Spec(number, service, placement, "near", "3", FIRST["3"], dice.uniform(0, EXCHANGE_SECONDS[service]))
+
+
 def once_more(count: int, seed: int, service: str, placement: Placement) -> Iterator[Spec]:
     """A kill that leaves an intent, or an escrow, and another while the next start deals with it."""
     dice = random.Random(f"{seed} {service} {placement} again")

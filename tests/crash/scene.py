@@ -161,7 +161,7 @@ class Scene:
         self.keep = False
         home = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT / "daemon")}
         self._env = {**home, **(keyring_env or {})}
-        self._stamps = self.folder / "stamps"
+        self.stamps_file = self.folder / "stamps"
         self._processes: list[Process] = []
 
     def __enter__(self) -> Self:
@@ -192,8 +192,8 @@ class Scene:
 
     def victim(self, die_at: str | None = None, passage: int = 1) -> Process:
         """A daemon with stamps, which dies at a mark; its stamps begin anew."""
-        self._stamps.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "tests.crash.victim", str(self.config), "--stamps", str(self._stamps)]
+        self.stamps_file.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "tests.crash.victim", str(self.config), "--stamps", str(self.stamps_file)]
         if die_at is not None:
             command += ["--die-at", die_at, "--passage", str(passage)]
         return self._start(command)
@@ -209,7 +209,7 @@ class Scene:
 
     def stamps(self) -> tuple[stamps.Stamp, ...]:
         """What the newest victim wrote down."""
-        return stamps.read(self._stamps)
+        return stamps.read(self.stamps_file)
 
     def kept(self) -> Kept:
         """What is durable of the account."""

@@ -18,11 +18,12 @@ from tests.crash.scene import ACCOUNT, Gone, Placement, Process, Scene, Told
 from tests.crash.services import ACCESS_SECONDS, Page, Service
 from tests.crash.stamps import Stamp, Window
 
-Kind = Literal["point", "around", "held", "cycle", "boot", "again"]
+Kind = Literal["point", "around", "held", "cycle", "boot", "near", "again"]
 SETTLE_SECONDS: Final = 4.0 * ACCESS_SECONDS + 10
 QUIET_SECONDS: Final = 0.05
 """What a dead process had sent lies in an idle server's hands within a millisecond; this is ample."""
 LOOK_SECONDS: Final = 0.01
+SEE_SECONDS: Final = 0.0001
 SPIN_SECONDS: Final = 0.0005
 DIE_SECONDS: Final = 20.0
 
@@ -33,8 +34,8 @@ class Spec:
 
     kind     point: at a mark · around: an instant after a refresh was asked for · held: the same with a service that
              holds requests and answers · cycle: anywhere between two refreshes · boot: anywhere after a start ·
-             again: at a mark, and then anywhere after the start that has to make good for it
-    instant  seconds after the request, the quiet moment or the start
+             near: soon after a mark · again: at a mark, and then anywhere after the start that has to make good for it
+    instant  seconds after the request, the mark, the quiet moment or the start
     before   seconds the service holds a request; after: an answer
     settled  with the OS keyring: wait until the grant rests there before going on
     """
@@ -107,7 +108,8 @@ class _Trial:
     def _up(self, token: str) -> Process:
         """The victim, past its account's first refresh; for a boot trial a daemon that was stopped in between."""
         scene, spec = self._scene, self._spec
-        first = scene.daemon() if spec.kind == "boot" else scene.victim(spec.mark, spec.passage)
+        dies_at = spec.mark if spec.kind in ("point", "again") else None
+        first = scene.daemon() if spec.kind == "boot" else scene.victim(dies_at, spec.passage)
         first.wait_ready()
         _patiently(lambda: bool(first.operate("import", secrets={"refresh_token": token})))
         _patiently(lambda: first.view()["generation"] >= 2 and first.view()["phase"] == "live")
@@ -129,9 +131,23 @@ class _Trial:
             case "boot":
                 victim.stop()
                 return _at(time.monotonic() + spec.instant, self._scene.victim())
+            case "near":
+                with victim.begin("refresh"):
+                    return self._near(victim)
             case "again":
                 _dies(victim, self._scene.stamps)
                 return _at(time.monotonic() + spec.instant, self._scene.victim())
+
+    def _near(self, victim: Process) -> int:
+        """Wait for the mark; seeing it takes a fraction of a millisecond, which only adds to the dice."""
+        seen = self._scene.stamps_file
+        size = seen.stat().st_size
+        give_up_at = time.monotonic() + DIE_SECONDS
+        while f" {self._spec.mark}\n" not in seen.read_text()[size:]:
+            if time.monotonic() > give_up_at:
+                raise Gone("the victim does not come to its mark")
+            time.sleep(SEE_SECONDS)
+        return _at(time.monotonic() + self._spec.instant, victim)
 
     # -- after it ---------------------------------------------------------------------------------------------------
 

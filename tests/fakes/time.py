@@ -15,6 +15,8 @@ from freshd.core.model import Moment
 
 T = TypeVar("T")
 EPOCH = 1_700_000_000.0
+TIMER_SECONDS = 0.001
+"""No timer is finer: else rounding would let one ring for ever at an instant just before it is due."""
 
 
 class Idle(Exception):
@@ -119,7 +121,8 @@ class FakeAlarms:
     def set(self, account: str, at: float) -> None:
         self.cancel(account)
         self.at[account] = at
-        delay = max(0.0, at - self._time.boot())
+        delay = at - self._time.boot()
+        delay = max(delay, TIMER_SECONDS) if delay > 0 else 0.0
         self._timers[account] = asyncio.get_running_loop().call_later(delay, self._fire, account)
 
     def cancel(self, account: str) -> None:
@@ -135,7 +138,7 @@ class FakeAlarms:
                 self.set(account, at)
 
     def _fire(self, account: str) -> None:
-        if self.at[account] > self._time.boot() + 1e-6:
+        if self.at[account] > self._time.boot():
             self.set(account, self.at[account])
             return
         self.cancel(account)

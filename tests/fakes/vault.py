@@ -59,7 +59,8 @@ class FakeVault:
 
     async def open(self) -> Mapping[str, Standing]:
         await self._begin("open")
-        return {name: self.standing(name) for name in {*self.disk.records, *self.disk.intents}}
+        names = {*self.disk.records, *self.disk.intents, *self.disk.paused}
+        return {name: dataclasses.replace(self.standing(name), paused=name in self.disk.paused) for name in names}
 
     async def paces(self) -> Mapping[str, Row]:
         await self._begin("paces")
@@ -144,8 +145,9 @@ class FakeVault:
 
     async def forget(self, account: str) -> None:
         await self._begin("forget")
-        for table in (self.disk.records, self.disk.intents, self.disk.lines, self.disk.withheld):
+        for table in (self.disk.records, self.disk.intents, self.disk.lines, self.disk.withheld, self.disk.dead):
             table.pop(account, None)
+        self.disk.paused -= {account}
         self._done("forget", {})
 
     async def history(self, account: str) -> Sequence[Line]:

@@ -9,9 +9,12 @@ Rules
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -23,13 +26,12 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from tests.crash.scene import Process
-from tests.crash.services import ROOT
+from tests.crash.services import ROOT, Sandbox
 
 T = TypeVar("T")
 FRESHD: Final = str(Path(sys.executable).with_name("freshd"))
 PATIENCE_SECONDS: Final = 40.0
 LOOK_SECONDS: Final = 0.02
-NOBODY: Final = 65534
 Line = dict[str, Any]
 
 
@@ -56,7 +58,7 @@ class Said:
 
 
 class Bed:
-    """A context manager.  `own`: lines of [vault]; by default a key file."""
+    """A context manager.  `env`: what the daemon finds beside PATH and HOME."""
 
     def __init__(self, folder: Path, env: Mapping[str, str] | None = None) -> None:
         self.folder = folder
@@ -90,6 +92,12 @@ class Bed:
         self.config.touch(0o600)
         self.config.write_text("\n".join([*(self.head() if head is None else head), *lines]) + "\n")
 
+    def hang_up(self, process: Process, *, event: str) -> Line:
+        """SIGHUP, and what the daemon says of it."""
+        before = len(self.events(event))
+        os.kill(process.pid, signal.SIGHUP)
+        return until(event, lambda: self.events(event)[before:])[-1]
+
     # -- processes ---------------------------------------------------------------------------------------------------
 
     def daemon(self) -> Process:
@@ -105,14 +113,19 @@ class Bed:
         until("daemon.started", lambda: len(self.events("daemon.started")) > before or not process.runs)
         return process.wait_ready()
 
-    def run(self, *words: str, stdin: str | None = None, uid: int | None = None) -> Said:
-        """One command of freshd's, to its end."""
+    def run(self, *words: str, starved: bool = False) -> Said:
+        """One command of freshd's, to its end.  `starved`: the kernel lets it write into no file."""
+        env = {**self._env, "PYTHONDONTWRITEBYTECODE": "1"} if starved else self._env
         done = subprocess.run(
             [FRESHD, "--config", str(self.config), *words],
-            cwd=ROOT, env=self._env, input=stdin or "", capture_output=True, text=True, timeout=PATIENCE_SECONDS,
-            check=False, user=uid, group=uid, extra_groups=None if uid is None else [],
+            cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
+            check=False, preexec_fn=_starve if starved else None,
         )  # fmt: skip
         return Said(done.returncode, done.stdout, done.stderr)
+
+    def token(self, account: str, *words: str) -> Said:
+        """`freshd token`, which is asked before everything else."""
+        return self.run("token", account, "--socket", str(self.socket), *words)
 
     # -- what can be seen --------------------------------------------------------------------------------------------
 
@@ -132,20 +145,44 @@ class Bed:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(PATIENCE_SECONDS)
             connection.connect(str(self.socket))
-            for piece in pieces:
-                connection.sendall(piece)
+            with contextlib.suppress(BrokenPipeError):  # it may have said why before it closed
+                for piece in pieces:
+                    connection.sendall(piece)
             return drained(connection)
+
+
+def _starve() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
 def drained(connection: socket.socket) -> bytes:
     """All bytes until the other side closes; a reset is an end too."""
     parts = []
-    try:
+    with contextlib.suppress(ConnectionResetError):
         while part := connection.recv(65536):
             parts.append(part)
-    except ConnectionResetError:
-        pass
     return b"".join(parts)
+
+
+def account(name: str, service: Sandbox, *more: str) -> list[str]:
+    """The lines of an account that refreshes as fast as it can."""
+    lines = [f"[accounts.{name}]", 'kind = "oauth2"', f'issuer = "{service.issuer}"', 'client_id = "freshd"']
+    pace = ["allow_short_lived = true", "min_interval = 0", "host_interval = 0"]
+    return [*lines, f'grant = "{name}"', f"readers = {{ users = [{os.geteuid()}] }}", *pace, *more]
+
+
+def enrol(process: Process, service: Sandbox, name: str) -> str:
+    """Import a new grant and wait for its first lease; the refresh token."""
+    wish = {"client_id": "freshd", "label": name, "subject": name, "scope": "openid"}
+    token = str(service.ask("POST", "/mint", wish)["grants"][0]["refresh_token"])
+    process.operate("import", name, secrets={"refresh_token": token})
+    until(f"the first lease of {name}", lambda: process.view(name)["usable_until"])
+    return token
+
+
+def lease_of(process: Process, name: str) -> str:
+    """The token a reader gets now."""
+    return str(process.ask("GET", f"/v1/tokens/{name}?wait=5&min_ttl=0")["access_token"])
 
 
 def digest(folder: Path) -> dict[str, str]:

@@ -12,11 +12,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
+import json
 import random
 import sys
 import time as real
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -32,7 +33,7 @@ from freshd.desk import Desk
 from freshd.ports import Published
 from freshd.sandbox.grants import Granted, Ledger
 from freshd.sandbox.policy import Rotation
-from freshd.sandbox.tokens import AccessToken, Holder
+from freshd.sandbox.tokens import AccessToken, Commit, Holder, fingerprint
 from freshd.supervisor import Member, Supervisor
 from tests.fakes.provider import FakeProvider, plan_for, refusal, reply
 from tests.fakes.time import EPOCH, FakeAlarms, VirtualTime, run
@@ -47,8 +48,8 @@ LOOK_SECONDS: Final = 300.0
 """How often the readers look; gaps themselves are measured exactly, at each publication."""
 SLACK_SECONDS: Final = 30.0
 """A tick (10 s) to notice that the machine slept, and the queue of fifty."""
-STRICT_SLACK_SECONDS: Final = 3600.0 + SLACK_SECONDS
-"""A strict account whose only replay fell into an outage too is asked again on a slow pace (core.doubt)."""
+DOUBT_SLACK_SECONDS: Final = 300.0
+"""An account whose only replay fell into an outage too is asked again on a slow pace (core.doubt)."""
 MARGINS: Final = Margins()
 GATEWAY: Final = Reply(503, (("content-type", "text/html"),), b"<html>unavailable</html>")
 
@@ -109,7 +110,7 @@ class Service:
             return NotSent("connection refused")
         self.note_call(account, time.true)
         self.month.note_start(account)
-        await asyncio.sleep(dice.uniform(0.01, 0.05))
+        await asyncio.sleep(dice.uniform(0.01, self.month.slow / 4))
         if self.mode == "gateway":
             return GATEWAY
         if self.mode == "swallow-before":
@@ -125,7 +126,7 @@ class Service:
                 self.ledger.lose(result.commit, "swallowed")
             await asyncio.sleep(10.0)
             return Lost("no answer")
-        await asyncio.sleep(dice.uniform(0.01, 0.2))
+        await asyncio.sleep(dice.uniform(0.01, self.month.slow))
         if result.commit is not None:
             self.ledger.deliver(result.commit)
         refresh = None if result.refresh is None else result.refresh.text
@@ -148,13 +149,14 @@ class LedgerProvider(FakeProvider):
 class Month:
     """The world."""
 
-    def __init__(self, days: float, seed: int) -> None:
+    def __init__(self, days: float, seed: int, lives: Sequence[float] = LIVES, *, slow: float = 0.2) -> None:
+        self.slow = slow
         self.days, self.dice = days, random.Random(seed)
         self.time = VirtualTime()
         self.service = Service(self)
         self.disk = Disk()
         kinds = (Reuse.STRICT, Reuse.GRACE, Reuse.REUSABLE)
-        self.accounts = {f"a{n:02}": Account(f"a{n:02}", kinds[n % 3], life) for n, life in enumerate(LIVES)}
+        self.accounts = {f"a{n:02}": Account(f"a{n:02}", kinds[n % 3], life) for n, life in enumerate(lives)}
         self.spells: list[Spell] = []
         self.events: Counter[str] = Counter()
         self.broken: list[str] = []
@@ -167,7 +169,7 @@ class Month:
 
     async def start(self) -> None:
         """A process begins on what is on the disk."""
-        vault = FakeVault(self.disk, lambda: self.time.now().wall, latency=0.004)
+        vault = FakeVault(self.disk, lambda: self.time.now().wall, latency=self.slow / 50)
         alarms = FakeAlarms(self.time, self._ring)
         self.supervisor = Supervisor(vault, self.time, alarms, self.tell)
         self.desk = Desk(self.supervisor)
@@ -182,8 +184,10 @@ class Month:
             return
         for name in supervisor.in_air():
             commits = self.service.ledger.books.account(name).commits
-            if commits and commits[-1].delivery is None:
-                self.accounts[name].lost_after_commit += 1
+            if not commits or self._is_durable(name, commits[-1]):
+                continue
+            self.accounts[name].lost_after_commit += 1
+            if commits[-1].delivery is None:
                 self.service.ledger.lose(commits[-1], "power cut")
         tasks = list(supervisor._tasks)
         for name in self.accounts:
@@ -191,6 +195,13 @@ class Month:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _is_durable(self, name: str, commit: Commit) -> bool:
+        """Whether the answer of the service's newest commit rests in the journal, judged or in escrow."""
+        record, (_, escrow) = self.disk.records.get(name), self.disk.intents.get(name, (None, None))
+        texts = [] if record is None or record.lease is None else [record.lease.token.reveal()]
+        texts += [] if escrow is None else [json.loads(escrow.body).get("access", "")]
+        return commit.access in {fingerprint(text) for text in texts}
 
     def _member(self, account: Account) -> Member:
         provider = LedgerProvider(account, self.service)
@@ -215,7 +226,7 @@ class Month:
         if found is not account.lease and found is not None:
             self._note_gap(account, now)
             account.refreshes += 1
-            account.lease, account.shown_at = found, now
+            account.lease, account.shown_at, account.mourned = found, now, account.lost_after_commit
         state = self.supervisor.state(account.name)
         at = policy.refresh_at(published.until, published.lease.valid_for, MARGINS, Contract(), self._draw(account))
         account.due = None if state.unproven else now + max(0.0, at - self.time.boot())
@@ -236,16 +247,29 @@ class Month:
             self.longest[cause] = max(self.longest[cause], seconds)
 
     def _cause(self, account: Account, over: float, now: float) -> str:
-        if account.reuse is Reuse.STRICT and account.lost_after_commit > account.mourned:
-            account.mourned = account.lost_after_commit
+        is_lost = account.lost_after_commit > account.mourned
+        if is_lost and account.reuse is Reuse.STRICT:
             return "answer lost after commit"
-        strict = account.reuse is Reuse.STRICT
-        for spell in reversed(self.spells):
-            slack = STRICT_SLACK_SECONDS if strict and spell.kind in ("gateway", "swallow-before") else SLACK_SECONDS
-            slack += OWN.backoff_cap
-            if spell.begin - 1.0 <= over <= spell.end + 1.0 and now <= spell.end + slack:
+        slack, early = SLACK_SECONDS + OWN.backoff_cap, OWN.backoff_cap
+        if account.reuse is not Reuse.REUSABLE:
+            slack += DOUBT_SLACK_SECONDS
+        for spell in self._chains(slack):
+            if spell.begin - 1.0 <= over <= spell.end + early and now <= spell.end + slack:
                 return "after sleep" if spell.kind == "asleep" else f"after outage, {account.reuse.value}"
+            if is_lost and spell.begin <= now and over - account.life <= spell.end:
+                return "answer lost after commit, outage before or behind"
         return "freshd"
+
+    def _chains(self, slack: float) -> Iterable[Spell]:
+        """Spells, newest first, each with those that began before anybody could have recovered from it."""
+        begin, end = 0.0, float("-inf")
+        chains: list[Spell] = []
+        for spell in self.spells:
+            chained = spell.begin <= end + slack
+            begin, end = begin if chained else spell.begin, max(end, spell.end)
+            kind = chains[-1].kind if chained and chains[-1].kind != "asleep" else spell.kind
+            chains.append(Spell(kind, begin, end))
+        return reversed(chains)
 
     def _overlap(self, kinds: Iterable[str], begin: float, end: float) -> float:
         return sum(

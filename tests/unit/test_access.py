@@ -69,7 +69,7 @@ UNITS = st.frozensets(st.sampled_from(["a.service", "b.service"]), max_size=2)
         Identity, st.integers(0, 6), st.integers(0, 6), NUMBERS, st.integers(0, 3), st.none() | st.just("a.service")
     ),
 )
-def test_whoever_may_read_is_named_by_the_rules(readers: Readers, identity: Identity) -> None:
+def test_I12_whoever_may_read_is_named_by_the_rules(readers: Readers, identity: Identity) -> None:
     named = (
         identity.uid in readers.users
         or bool(readers.groups & {identity.gid, *identity.groups})

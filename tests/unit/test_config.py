@@ -83,6 +83,17 @@ def test_a_path_may_begin_at_home(desk: Desk) -> None:
         ("[socket]\ngroup = true\n", "2: socket.group: must be a name or a number;"),
         ('[vault]\nplacement = "memory"\n', "2: vault.placement: not one of the known words;"),
         ('[vault]\ncustodian = "key-file"\n', '1: vault.key_file: missing for custodian = "key-file"; add key_file'),
+        (
+            '[vault]\ncustodian = "key-file"\nkey_file = "/no/such/key"\n',
+            "3: vault.key_file: its folder is unreachable; make the folder",
+        ),
+        ('[vault]\nanchor = "/no/such/anchor"\n', "2: vault.anchor: its folder is unreachable; make the folder"),
+        ('state_dir = "/tmp/s"\n[vault]\nanchor = "/tmp/s/a"\n', "3: vault.anchor: lies in state_dir: an old copy of"),
+        (
+            '[vault]\nplacement = "keyring"\ncustodian = "systemd-credential"\n',
+            '2: vault.placement: rests grants in the OS keyring, and custodian = "systemd-credential" is none; write',
+        ),
+        ('[vault]\ncredential = "../x"\n', "2: vault.credential: must be the name of a systemd credential; write the"),
         ('[vault]\nkey_file = "/k"\n', '2: vault.key_file: means something with custodian = "key-file" only;'),
         (
             '[vault]\nbackend = "keyrings.alt.file.PlaintextKeyring"\n',

@@ -85,7 +85,7 @@ def test_I11_the_trouble_of_one_account_delays_no_other() -> None:
     pacer = Pacer()
     for _ in range(20):
         pacer.charge("bad", keys_of("bad"), START)
-        pacer.failed(keys_of("bad"), START, retry_after=3600.0)
+        pacer.failed("bad", keys_of("bad"), START, retry_after=3600.0)
     assert pacer.wait("bad", keys_of("bad"), at(START.boot + 10.0)) > 3000.0
     assert pacer.wait("good", keys_of("good"), at(START.boot + 10.0)) == 0.0
 
@@ -101,4 +101,42 @@ def test_what_the_journal_knows_never_replaces_what_was_charged_since() -> None:
 def test_rows_to_be_written_are_those_that_were_touched() -> None:
     pacer = Pacer()
     assert set(pacer.charge("a", keys_of("a"), START)) == {"host", "account:a"}
-    assert set(pacer.failed(keys_of("a"), START)) == {"account:a"}
+    assert set(pacer.failed("a", keys_of("a"), START)) == {"account:a"}
+
+
+def back_of(pacer: Pacer) -> list[str]:
+    told: list[str] = []
+    pacer.on_back = told.extend
+    return told
+
+
+def test_a_host_that_answers_one_account_is_back_for_the_others() -> None:
+    pacer = Pacer()
+    told = back_of(pacer)
+    for name in ("a", "b"):
+        for _ in range(9):
+            pacer.charge(name, keys_of(name), START)
+            pacer.failed(name, keys_of(name), START)
+    assert pacer.wait("a", keys_of("a"), at(START.boot + 5.0)) > 100.0
+    pacer.succeeded("b", keys_of("b"))
+    assert told == ["a"]
+    assert pacer.wait("a", keys_of("a"), at(START.boot + 5.0)) < 1.0
+
+
+def test_a_retry_after_is_sat_out_even_when_the_host_answers_others() -> None:
+    pacer = Pacer()
+    told = back_of(pacer)
+    pacer.charge("a", keys_of("a"), START)
+    pacer.failed("a", keys_of("a"), START)
+    pacer.failed("a", keys_of("a"), START, retry_after=600.0)
+    pacer.succeeded("b", keys_of("b"))
+    assert told == []
+    assert pacer.wait("a", keys_of("a"), at(START.boot + 5.0)) > 500.0
+
+
+def test_what_nobody_understood_is_not_taken_for_a_host_in_trouble() -> None:
+    pacer = Pacer()
+    told = back_of(pacer)
+    pacer.failed("a", keys_of("a"), START, known=False)
+    pacer.succeeded("b", keys_of("b"))
+    assert told == []

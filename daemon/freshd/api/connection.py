@@ -13,8 +13,10 @@ Rules
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import select
 import socket
+import termios
 from typing import Final, cast
 
 from freshd.api.answers import Answers
@@ -115,6 +117,10 @@ class Connection(asyncio.Protocol):
     def last_use(self) -> int | None:
         is_busy = self._is_ending or self._stream is not None or not self._is_at_rest()
         return None if is_busy or self._transport.get_write_buffer_size() else self._use
+
+    def has_unread(self) -> bool:
+        descriptor = self._transport.get_extra_info("socket").fileno()
+        return any(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))
 
     def leave(self) -> None:
         self._is_ending = True

@@ -3,8 +3,8 @@
 Rules
 -----
 * At most `per_uid` connections of one user and `connections` in all.  Where there is no room, the idle connection
-  that was used longest ago makes way: of the same user, or of the user who holds most.  Busy ones are never cut;
-  if all are busy the newcomer is refused.
+  that was used longest ago makes way: of the same user, or of the user who holds most.  Busy ones are never cut, nor
+  those whose request has arrived and was not looked at yet; if all are busy the newcomer is refused.
 * One timer looks after all deadlines: no request pays for a timer of its own.
 """
 
@@ -55,6 +55,9 @@ class Member(Protocol):
 
     def last_use(self) -> int | None:
         """When it was used last, as a number of `Crowd.uses`; None while it is busy."""
+
+    def has_unread(self) -> bool:
+        """Whether something has arrived that was not looked at yet."""
 
     def leave(self) -> None:
         """Close: somebody else needs the room."""
@@ -121,9 +124,10 @@ class Crowd:
 
     def _make_room(self, among: set[Member]) -> bool:
         idle = [(use, member) for member in among if (use := member.last_use()) is not None]
-        if not idle:
+        idle.sort(key=lambda pair: pair[0])
+        oldest = next((member for _, member in idle if not member.has_unread()), None)
+        if oldest is None:
             return False
-        _, oldest = min(idle, key=lambda pair: pair[0])
         self.evicted += 1
         self.remove(oldest)
         oldest.leave()

@@ -102,8 +102,8 @@ def parse_head(head: bytes) -> Head | Problem:
 
 
 def _too_large(status: int, part: str) -> Problem:
-    limit = MAX_HEAD_BYTES if part == "head" else MAX_BODY_BYTES
-    detail = f"The {part} of a request may have {limit} bytes (and {MAX_HEADERS} headers)."
+    most = f"{MAX_HEAD_BYTES} bytes and {MAX_HEADERS} headers" if part == "head" else f"{MAX_BODY_BYTES} bytes"
+    detail = f"The {part} of a request may have {most}."
     return Problem(status, f"{part}-too-large", f"Request {part} too large", detail, "Send less.")
 
 

@@ -4,6 +4,8 @@ Rules
 -----
 * The caller holds the lock on the state directory: two daemons of one state never meet here.  Even so a socket on
   which somebody answers is never removed; one on which nobody answers is stale and makes way.
+* The last folder of the path is made where it is missing: for the owner alone, or for all to pass where the socket
+  lets a group in.
 * Mode and owner are set between bind and listen.  Until listen every connect is refused, so there is no moment at
   which a wrong mode lets anybody in, and the umask, which other threads of the process share, stays as it is.
 * At the end the path is removed only while it still is the socket made here.  An adopted socket is left alone.
@@ -31,7 +33,7 @@ DEFAULT_MODE: Final = 0o660
 class SocketUnusable(FreshdError):
     """The place for the socket cannot be used; nothing was changed."""
 
-    exit_code: ClassVar[int] = 73
+    exit_code: ClassVar[int] = 71
     type: ClassVar[str] = "socket"
 
 
@@ -52,6 +54,7 @@ def bind(place: Place) -> socket.socket:
         raise SocketUnusable(
             f"{place.path}: the path of a Unix socket has at most {MAX_PATH_BYTES} bytes", "Choose a shorter path."
         )
+    _make_folder(place)
     _clear(place.path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
@@ -64,6 +67,17 @@ def bind(place: Place) -> socket.socket:
         listener.close()
         raise _unusable(place.path, error) from None
     return listener
+
+
+def _make_folder(place: Place) -> None:
+    folder, mode = place.path.parent, 0o755 if place.mode & 0o077 else 0o700
+    try:
+        folder.mkdir(mode=0o700)
+        folder.chmod(mode)  # the umask has no say
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise _unusable(place.path, error) from None
 
 
 def _clear(path: Path) -> None:
@@ -89,7 +103,7 @@ def _is_live(path: Path) -> bool:
 def _unusable(path: Path, error: OSError) -> SocketUnusable:
     folder = path.parent
     if error.errno == errno.ENOENT:
-        return SocketUnusable(f"{folder}: there is no such folder", f"Create it: install -d -m 0755 {folder}")
+        return SocketUnusable(f"{folder.parent}: there is no such folder", f"Create it: install -d -m 0755 {folder}")
     remedy = f"Give the daemon's user the right to write in {folder}, and to use the group named for the socket."
     return SocketUnusable(f"{path}: {os.strerror(error.errno or 0)}", remedy)
 

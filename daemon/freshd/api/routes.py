@@ -207,7 +207,7 @@ ROUTES: Final[tuple[tuple[str, tuple[str, ...], Maker], ...]] = (
 
 def _only(given: Mapping[str, Any], *known: str) -> Mapping[str, Any]:
     if not given.keys() <= set(known):
-        raise _Refused(f"Known here: {', '.join(known) or 'nothing'}.")
+        raise _Refused(f"There is a name that means nothing here. Known here: {', '.join(known) or 'none'}.")
     return given
 
 

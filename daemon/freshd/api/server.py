@@ -21,7 +21,7 @@ from freshd.api.answers import Answers, World
 from freshd.api.audit import Audit
 from freshd.api.connection import Connection
 from freshd.api.crowd import Crowd, Limits
-from freshd.api.listen import Mark, Place, bind
+from freshd.api.listen import BACKLOG, Mark, Place, bind
 from freshd.api.peer import Peer, identify
 from freshd.api.watch import Watchers
 from freshd.core.access import Policy
@@ -66,7 +66,7 @@ class Api:
             self._marks = [Mark(place.path)]
         loop = asyncio.get_running_loop()
         for listener in listeners:
-            server = await loop.create_unix_server(self._connect, sock=listener, **_keep_path(loop))
+            server = await loop.create_unix_server(self._connect, sock=listener, backlog=BACKLOG, **_keep_path(loop))
             self._servers.append(server)
 
     def tell(self, event: Event) -> None:

@@ -31,6 +31,7 @@ SLOWER_BY_SECONDS: Final = 5.0
 """RFC 8628 section 3.5."""
 UNSENT_MOST: Final = 3
 """How often a code is handed over again after nothing could be sent; the daemon keeps its pace in between."""
+SECRET_MOST: Final = 16_384
 FREE_PORTS: Final = range(49152, 65536)
 CODE: Final = re.compile(r"[a-z_]{1,40}")
 
@@ -64,27 +65,33 @@ class Begun:
         "freshd enrol work-mail",
         "freshd enrol work-mail --device          on a machine without a browser",
         "freshd enrol work-mail --paste           browser elsewhere, service without device flow",
+        "freshd enrol work-mail --import < token  a refresh token obtained by another program",
     )
 )
 @account
 @click.option("--device", is_flag=True, help="Device flow: type a short code on any other machine.")
 @click.option("--paste", is_flag=True, help="Open the address elsewhere, and paste the one the browser ends at.")
+@click.option("--import", "imports", is_flag=True, help="Take a refresh token from standard input, and own it.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port for the redirect.  [default: a free one]")
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 @as_json
 @on_scene
-def enrol(scene: Scene, account: str, device: bool, paste: bool, port: int, no_browser: bool, json: bool) -> None:
+def enrol(scene: Scene, account: str, *, port: int, no_browser: bool, json: bool, **ways: bool) -> None:
     """Give an account its grant: a person agrees at the service.
 
     Ends when the daemon has written the new grant and read it back.  Nothing of it is spent, and an older grant
-    stays in force until then.
+    stays in force until then.  An imported token must have no other user left: two would spend it from under each
+    other.
     """
-    if device and paste:
-        raise click.UsageError("--device and --paste exclude each other")
+    if sum(ways.values()) > 1:
+        raise click.UsageError("--device, --paste and --import exclude each other")
     daemon = scene.daemon()
-    if device:
+    done: Mapping[str, Any]
+    if ways["imports"]:
+        done = daemon.operate(account, "import", secrets={"refresh_token": _given(account)})
+    elif ways["device"]:
         done = _by_device(daemon, account, json)
-    elif paste:
+    elif ways["paste"]:
         done = _by_paste(daemon, account, port, json)
     else:
         done = _by_browser(daemon, account, port, not no_browser, json)
@@ -95,6 +102,14 @@ def enrol(scene: Scene, account: str, device: bool, paste: bool, port: int, no_b
 
 
 # -- the three ways -------------------------------------------------------------------------------------------------
+
+
+def _given(account: str) -> str:
+    """A secret from standard input: one line, never echoed, never in argv."""
+    text = getpass.getpass("refresh token: ") if sys.stdin.isatty() else sys.stdin.read(SECRET_MOST)
+    if not text.strip():
+        raise NotEnrolled("standard input holds no token", f"freshd enrol {account} --import < FILE")
+    return text.strip()
 
 
 def _by_browser(daemon: Daemon, account: str, port: int, may_open: bool, json: bool) -> Mapping[str, Any]:

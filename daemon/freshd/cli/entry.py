@@ -23,7 +23,8 @@ Prints an access token of the account NAME, and nothing else, on standard output
   --wait S       wait at most S seconds for such a token (default: 10)
   --json         print all that comes with the token, as one JSON object
   --socket PATH  where the daemon listens; else $FRESHD_SOCKET, else
-                 $XDG_RUNTIME_DIR/freshd/freshd.sock if it exists, else /run/freshd/freshd.sock
+                 $XDG_RUNTIME_DIR/freshd/freshd.sock, else /run/freshd/freshd.sock, else what the
+                 configuration says
 
 exit status: 0 done, 64 wrong usage, 69 no daemon, 75 temporary, 77 denied or unknown, 1 other
 """
@@ -57,18 +58,34 @@ def token(arguments: list[str]) -> int:
     except _Wrong as wrong:
         sys.stderr.write(f"freshd token: {wrong}\n\n{USAGE_TEXT}")
         return USAGE
-    from freshd.client.address import find_socket, token_path
+    from freshd.client.address import token_path
 
-    place = options.get("--socket") or find_socket()
+    place = options.get("--socket") or _place()
     path = token_path(account, options.get("--min-ttl"), options.get("--wait"))
     try:
         status, body = _asked(place, path, PATIENCE_SECONDS + (DEFAULT_WAIT_SECONDS if wait is None else wait))
     except TimeoutError:
         return _trouble("the daemon did not answer in time", "ask again", TEMPORARY)
+    except BlockingIOError:
+        return _trouble("so many programs call the daemon that there is no room left", "ask again", TEMPORARY)
     except OSError as error:
         remedy = "start it (freshd run, or systemctl start freshd), or name its socket with --socket or FRESHD_SOCKET"
         return _trouble(f"no daemon answers on {place}: {error.strerror or error}", remedy, NO_DAEMON)
     return _shown(status, body, whole="--json" in options)
+
+
+def _place() -> str:
+    """Where clients look first; only where nothing is there, what the configuration says: reading it takes a while."""
+    import os
+
+    from freshd.client.address import find_socket
+
+    usual = find_socket()
+    if "FRESHD_SOCKET" in os.environ or os.path.exists(usual):  # noqa: PTH110 - pathlib costs 5 ms
+        return usual
+    from freshd.cli.places import config_path, socket_path
+
+    return str(socket_path(os.environ, config_path(os.environ, os.getuid())))
 
 
 def _parsed(arguments: list[str]) -> tuple[str, dict[str, str]]:
@@ -121,9 +138,14 @@ def _asked(place: str, path: str, patience: float) -> tuple[int, bytes]:
     except BrokenPipeError:
         pass  # it may have said why before it closed
     parts = []
-    while part := connection.recv(65536):
-        parts.append(part)
-    connection.close()
+    try:
+        while part := connection.recv(65536):
+            parts.append(part)
+    except ConnectionResetError:  # it closed without reading the question; its answer may be here all the same
+        if not parts:
+            raise
+    finally:
+        connection.close()
     head, _, body = b"".join(parts).partition(b"\r\n\r\n")
     if head[:7] != b"HTTP/1." or not head[9:12].isdigit():
         raise OSError("what answers there is not freshd")

@@ -18,7 +18,7 @@ from freshd.clock import SystemClock
 Health = Mapping[str, Any]
 TABLE_ROWS: Final = 200
 """Drawing a table takes half a millisecond a row; nobody reads more than this."""
-LOCKED: Final = "the vault is LOCKED: leases are served, nothing is renewed; unlock the keyring, see freshd doctor"
+LOCKED: Final = "the vault is LOCKED: no tokens, nothing is renewed, until its key is there; what helps: freshd doctor"
 
 
 @click.command(epilog=examples("freshd status", "freshd status work-mail", "freshd status --json"))

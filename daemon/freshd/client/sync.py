@@ -153,7 +153,7 @@ def _connect(path: str, patience: float) -> socket.socket:
     connection.settimeout(patience)
     try:
         connection.connect(path)
-    except TimeoutError:
+    except (TimeoutError, BlockingIOError):  # the latter: its queue is full
         connection.close()
         raise Temporary("The daemon takes no connections", "Ask again.", kind="late") from None
     except OSError as error:

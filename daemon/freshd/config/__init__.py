@@ -54,10 +54,11 @@ def load(
     read(report, RootTable, raw)
     sections = Sections(report, raw, here)
     book = Profiles(report, profiles, raw.get("profiles"), kinds)
+    state_dir = sections.state_dir()
     settings = Settings(
-        state_dir=sections.state_dir(),
+        state_dir=state_dir,
         socket=sections.socket(),
-        vault=sections.vault(),
+        vault=sections.vault(state_dir),
         log=sections.log(),
         operators=sections.operators(),
         accounts=Accounts(report, kinds, book, here).read(raw.get("accounts")),

@@ -91,6 +91,17 @@ def folder_problem(folder: Path, *key: str, can_make: bool) -> Problem | None:
     return None
 
 
+def new_file_problem(path: Path, *key: str) -> Problem | None:
+    """Why freshd cannot make, or put another in the place of, a file: it makes no folder for it."""
+    try:
+        is_there = path.parent.is_dir()
+    except (OSError, ValueError):
+        is_there = False
+    if not is_there:
+        return Problem(key, "its folder is unreachable", "make the folder, or write a path whose folder exists")
+    return folder_problem(path.parent, *key, can_make=False)
+
+
 def secret_problem(ref: SecretRef, environ: Mapping[str, str]) -> Problem | None:
     """Why a referenced secret is certainly not there.  The keyring is left alone: asking may block or prompt."""
     if ref.way is Way.FILE:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from freshd.config.places import Surroundings, file_problem, folder_problem, socket_problem
+from freshd.config.places import Surroundings, file_problem, folder_problem, new_file_problem, socket_problem
 from freshd.config.readers import group_of, readers_of
 from freshd.config.report import Report
 from freshd.config.tables import LogTable, SocketTable, VaultTable, read
@@ -40,8 +41,13 @@ class Sections:
         if place is None:
             place = self._nowhere("state_dir")
         elif place is not NOWHERE:
-            self._note(folder_problem(place, "state_dir", can_make=given is None))
+            self._note(self._taken(place) or folder_problem(place, "state_dir", can_make=given is None))
         return place
+
+    def _taken(self, place: Path) -> Problem | None:
+        if not place.exists() or place.is_dir():
+            return None
+        return Problem(("state_dir",), "is a file, and a folder is needed", "move the file away, or write another path")
 
     def socket(self) -> SocketSettings:
         """Path, permission bits and group of the socket."""
@@ -55,14 +61,17 @@ class Sections:
         mode = table.mode or (0o600 if table.group is None else 0o660)
         return SocketSettings(path, mode, group)
 
-    def vault(self) -> VaultSettings:
+    def vault(self, state_dir: Path) -> VaultSettings:
         """Where grants rest and who keeps the sealing key."""
         table = read(self._report, VaultTable, self._raw.get("vault"), "vault")
         self._judge_vault(table)
         key_file = self._path(table.key_file, "vault", "key_file") if table.key_file else None
-        if key_file is not None and key_file is not NOWHERE and key_file.exists():
-            self._note(file_problem(key_file, "vault", "key_file"))
+        if key_file is not None and key_file is not NOWHERE and table.custodian == "key-file":
+            judge = file_problem if os.path.lexists(key_file) else new_file_problem
+            self._note(judge(key_file, "vault", "key_file"))
         anchor = self._path(table.anchor, "vault", "anchor") if table.anchor else None
+        if anchor is not None and anchor is not NOWHERE:
+            self._judge_anchor(anchor, state_dir)
         return VaultSettings(table.placement, table.custodian, key_file, table.credential, table.backend, anchor)
 
     def log(self) -> LogSettings:
@@ -89,6 +98,20 @@ class Sections:
         elif table.backend is not None and table.backend not in BACKENDS:
             wrong = "not a keyring back end that freshd knows"
             self._say(("vault", "backend"), wrong, f"remove it, or write one of: {listed(BACKENDS)}")
+
+        if table.placement == "keyring" and table.custodian in ("key-file", "systemd-credential"):
+            wrong = f'rests grants in the OS keyring, and custodian = "{table.custodian}" is none'
+            self._say(("vault", "placement"), wrong, 'write placement = "sealed", or custodian = "keyring"')
+        if "/" in table.credential or table.credential in (".", ".."):
+            wrong = "must be the name of a systemd credential"
+            self._say(("vault", "credential"), wrong, "write the name alone, no path")
+
+    def _judge_anchor(self, anchor: Path, state_dir: Path) -> None:
+        if anchor.is_relative_to(state_dir):
+            wrong = "lies in state_dir: an old copy of the journal would bring its anchor along"
+            self._say(("vault", "anchor"), wrong, "write a path in another folder, on another disk at best")
+        else:
+            self._note(new_file_problem(anchor, "vault", "anchor"))
 
     def _path(self, text: str, *key: str) -> Path:
         made = self._here.path(text, *key)

@@ -15,6 +15,7 @@ from typing import Final
 
 from freshd.core import doubt as doubts
 from freshd.core import ladder, policy
+from freshd.core.contract import Reuse
 from freshd.core.events import Event, Fields
 from freshd.core.model import Moment, Standing
 from freshd.core.outcome import Remedy
@@ -30,12 +31,11 @@ LOST_TWICE: Final = "answer-lost-twice"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A rung to take from a boot-time second on.  `before`: the second after which it must not leave any more."""
+    """A rung to take from a boot-time second on.  In doubt: what `core.doubt` says of the replay."""
 
     at: float
     rung: str
-    replaying: bool = False
-    before: float | None = None
+    advice: doubts.Advice | None = None
 
 
 def arrange(plan: Plan, state: State, now: Moment) -> tuple[State, list[Effect]]:
@@ -69,7 +69,7 @@ def next_job(plan: Plan, state: State, now: Moment) -> Job | None:
     if state.phase is Phase.DOUBTFUL and state.doubt is not None:
         advice = doubts.advise(plan, state, state.doubt, now)
         at, rung = max(advice.at, state.not_before), advice.rung or state.doubt.rung
-        return Job(at, rung, advice.move is doubts.Move.REPLAY, advice.before)
+        return Job(at, rung, advice)
     if state.phase is Phase.CLIMBING and state.next_rung is not None:
         return Job(state.not_before, state.next_rung)
     first = ladder.top(plan.ladder, state.standing.held)
@@ -90,7 +90,7 @@ def park(state: State, parked: Parked) -> tuple[State, list[Effect]]:
 def unusable(plan: Plan, standing: Standing) -> Parked | None:
     """Why what the vault holds must not be used at all; None where it may."""
     if standing.broken is not None:
-        advice = f"freshd restore from a backup, or freshd enrol {plan.account}"
+        advice = f"freshd enrol {plan.account}; what cannot be read is kept in quarantine"
         return Parked("record-unreadable", Remedy.PERSON, advice)
     if standing.withheld:
         return Parked("wrong-identity", Remedy.PERSON, f"freshd enrol {plan.account}")
@@ -118,8 +118,9 @@ def _launch(state: State, job: Job, told: list[Effect]) -> tuple[State, list[Eff
     attempt, doubt = state.attempt + 1, state.doubt
     flying = replace(state, phase=Phase.SPENDING, resting=state.phase, attempt=attempt, rung=job.rung)
     fly = Fly(attempt, job.rung, earlier=() if doubt is None else doubt.stack)
-    if job.replaying and doubt is not None:
-        fly = Fly(attempt, job.rung, doubt.replays + 1, doubt.sent, job.before, doubt.earlier)
+    if job.advice is not None and doubt is not None:
+        fly = Fly(attempt, job.rung, doubt.replays + 1, doubt.sent, job.advice.before, doubt.earlier)
+        flying = replace(flying, doubt=replace(doubt, harmless=job.advice.harmless))
     return flying, [*told, Wake(None), fly]
 
 
@@ -159,19 +160,21 @@ def _move_in_doubt(plan: Plan, state: State, now: Moment) -> tuple[State, list[E
 
 
 def _announce_doubt(plan: Plan, state: State, doubt: Doubt, now: Moment) -> tuple[State, list[Effect]]:
+    announced = replace(state, doubt=replace(doubt, told=True))
+    if plan.contract.reuse is Reuse.REUSABLE:
+        return announced, [Tell(Event("refresh.lost", state.standing.account, {"why": doubt.why}))]
     left_now = None if state.until is None else round(state.until - now.boot, 3)
     fields: Fields = {
         "why": doubt.why, "usable_for": left_now, "replays": doubt.replays, "contract": plan.contract.reuse.value,
     }  # fmt: skip
-    told = Tell(Event("doubt.opened", state.standing.account, fields))
-    return replace(state, doubt=replace(doubt, told=True)), [told]
+    return announced, [Tell(Event("doubt.opened", state.standing.account, fields))]
 
 
 def _parked_in_doubt(plan: Plan, doubt: Doubt, now: Moment, account: str) -> Parked:
     advice = f"freshd enrol {account}"
     if doubt.spent or not doubts.may_try_later(plan, doubt):
         return Parked("answer-lost", Remedy.PERSON, advice)
-    return Parked(LOST_TWICE, Remedy.PERSON, advice, now.boot + doubts.slow_wait(doubt))
+    return Parked(LOST_TWICE, Remedy.PERSON, advice, doubts.slow_at(doubt, now))
 
 
 def _announce_end(plan: Plan, state: State, now: Moment) -> tuple[State, list[Effect]]:

@@ -24,8 +24,9 @@ from freshd.core.state import Doubt, Plan, State, Want
 
 GRACE_GUARD: Final = 0.1
 """Share of the grace period left unused: the replay must arrive inside it, not merely leave inside it."""
-SLOW_REPLAY_SECONDS: Final = (120.0, 300.0, 900.0, 3600.0)
-"""Waits before the second and later replays; the last one repeats."""
+SLOW_REPLAY_SECONDS: Final = (60.0, 120.0, 300.0)
+"""Waits before the second and later replays; the last one repeats.  After an outage every second of it is a gap for
+readers, and the service is not asked more often than it would be by the back-off of an account without a doubt."""
 
 
 class Move(enum.Enum):
@@ -39,32 +40,31 @@ class Move(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What, from which boot-time second on, on which rung, and until when it may leave."""
+    """What, from which boot-time second on, on which rung, until when it may leave, and whether it can do harm."""
 
     move: Move
     at: float
     rung: str | None = None
     before: float | None = None
+    harmless: bool = False
 
 
 def advise(plan: Plan, state: State, doubt: Doubt, now: Moment) -> Advice:
     """The next move of a doubtful account."""
     if ladder.find(plan.ladder, doubt.rung) is None:
-        other = ladder.top(plan.ladder, state.standing.held)
-        return (
-            Advice(Move.PARK, now.boot) if other is None else Advice(Move.CLIMB, due_at(plan, state, now), other.name)
-        )
+        top = ladder.top(plan.ladder, state.standing.held)
+        return Advice(Move.PARK, now.boot) if top is None else Advice(Move.CLIMB, due_at(plan, state, now), top.name)
     if doubt.spent is False or plan.contract.reuse is Reuse.REUSABLE:
-        return Advice(Move.REPLAY, now.boot, doubt.rung)
+        return Advice(Move.REPLAY, now.boot, doubt.rung, harmless=True)
     if is_in_grace(plan, doubt, now):
-        return Advice(Move.REPLAY, now.boot, doubt.rung, _grace_ends(plan, doubt))
+        return Advice(Move.REPLAY, now.boot, doubt.rung, _grace_ends(plan, doubt), harmless=True)
     lower = ladder.below(plan.ladder, doubt.rung, state.standing.held)
     if lower is not None and (lower.is_free or doubt.spent):
         return Advice(Move.CLIMB, due_at(plan, state, now) if lower.is_free else now.boot, lower.name)
     if doubt.spent:
         return Advice(Move.PARK, now.boot)
     held_until = now.boot if state.until is None else state.until
-    if plan.contract.kills is Kills.MORE or doubt.replays >= doubt.allowed:
+    if plan.contract.kills is Kills.MORE or doubt.risky >= doubt.allowed:
         if held_until > now.boot:
             return Advice(Move.HOLD, held_until)
         return Advice(Move.PARK, now.boot) if lower is None else Advice(Move.CLIMB, now.boot, lower.name)
@@ -90,8 +90,13 @@ def due_at(plan: Plan, state: State, now: Moment) -> float:
 
 
 def slow_wait(doubt: Doubt) -> float:
-    """Seconds until a secret whose replay was lost too is presented again."""
-    return SLOW_REPLAY_SECONDS[min(max(doubt.replays, 1), len(SLOW_REPLAY_SECONDS)) - 1]
+    """Seconds between a replay that was lost too and the next one."""
+    return SLOW_REPLAY_SECONDS[min(max(doubt.risky, 1), len(SLOW_REPLAY_SECONDS)) - 1]
+
+
+def slow_at(doubt: Doubt, now: Moment) -> float:
+    """Boot-time second at which a secret whose replay was lost too is presented again; after a restart from now on."""
+    return max(now.boot, (now.boot if doubt.last is None else doubt.last) + slow_wait(doubt))
 
 
 def may_try_later(plan: Plan, doubt: Doubt) -> bool:

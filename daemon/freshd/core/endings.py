@@ -12,10 +12,12 @@ from typing import Any, Final
 from freshd.core import ladder
 from freshd.core.age import age, left
 from freshd.core.arrange import park, publish, unusable
+from freshd.core.contract import Reuse
 from freshd.core.events import Event, Fields
 from freshd.core.model import Earlier, Intent, Moment, Standing
 from freshd.core.outcome import Rejected, Remedy
 from freshd.core.state import (
+    REFUSED_IN_A_ROW,
     Booted,
     Broke,
     Committed,
@@ -86,7 +88,7 @@ def ended(plan: Plan, state: State, event: Happening, now: Moment) -> Outcome:
         after, told = _enrolment_failed(plan, replace(resting, enrolling=False), event, now)
     else:
         after, told = _ENDINGS[type(event)](plan, resting, event, now)
-    return after, [*saved, *_replayed(resting, event), *told]
+    return after, [*saved, *_replayed(plan, resting, event), *told]
 
 
 def late(_plan: Plan, state: State, event: Happening, _now: Moment) -> Outcome:
@@ -130,20 +132,23 @@ def _committed(plan: Plan, state: State, event: Committed, now: Moment) -> Outco
     account, standing = state.standing.account, event.standing
     if state.enrolling and standing.withheld and standing.generation == state.standing.generation:
         return _stranger_enrolled(state, standing.withheld)
-    healed = state.suspect is not None and standing.lease is not None and standing.lease.fingerprint != state.suspect
+    is_new = state.suspect is not None and standing.lease is not None and standing.lease.fingerprint != state.suspect
+    is_stopped = state.refused >= REFUSED_IN_A_ROW
+    healed = is_new and not is_stopped
     doubt = state.doubt if _leaves_doubt(plan, state) else None
-    told: list[Effect] = _cleared(replace(state, doubt=None if doubt else state.doubt))
+    told: list[Effect] = _cleared(plan, replace(state, doubt=None if doubt else state.doubt))
     if state.enrolling:
         told.append(Tell(Event("account.enrolled", account, {"rung": state.rung})))
-    told.append(Tell(Event("refresh.succeeded", account, {"rung": state.rung, "generation": standing.generation})))
-    if healed:
-        told.append(Tell(Event("lease.healed", account, {"rung": state.rung})))
     barren = state.barren + 1 if standing.lease is None or standing.lease == state.lease else 0
+    told += _answer_told(state, event, is_barren=barren > 0)
+    if healed or (is_stopped and state.suspect is None):
+        told.append(Tell(Event("lease.healed", account, {"rung": state.rung})))
+    outcome = "wrong-identity" if standing.withheld else "no-token" if barren else "ok"
     fresh = replace(
         _aged(plan, state, standing, now, 0.0), phase=Phase.DOUBTFUL if doubt else Phase.LIVE, next_rung=None,
-        doubt=doubt, parked=None, want=Want.NOTHING, suspect=None if healed else state.suspect, fresh=healed,
-        refused=state.refused if healed else 0, barren=barren, failures=0, enrolling=False,
-        not_before=now.boot + (2.0 ** min(barren, 9) if barren else 0.0), last_outcome="ok",
+        doubt=doubt, parked=None, want=Want.NOTHING, suspect=None if is_new else state.suspect, fresh=is_new,
+        refused=state.refused if is_new else 0, barren=barren, failures=0, enrolling=False,
+        not_before=now.boot + (2.0 ** min(barren, 9) if barren else 0.0), last_outcome=outcome,
         refreshes=state.refreshes + 1, heals=state.heals + healed,
     )  # fmt: skip
     if standing.withheld:
@@ -151,6 +156,19 @@ def _committed(plan: Plan, state: State, event: Committed, now: Moment) -> Outco
         parked, more = park(fresh, Parked("wrong-identity", Remedy.PERSON, advice))
         return parked, [*told, Tell(Event("identity.wrong", account, {"why": standing.withheld})), *more]
     return fresh, [*publish(fresh), *told, *_grant_gone(plan, fresh, now)]
+
+
+def _answer_told(state: State, event: Committed, *, is_barren: bool) -> list[Effect]:
+    """What came of an answer, and what of it could not be used; of one for somebody else `identity.wrong` tells."""
+    account, standing = state.standing.account, event.standing
+    if standing.withheld:
+        return []
+    fields: Fields = {"rung": state.rung, "generation": standing.generation}
+    odd = "; ".join(f"{name}: {what}" for name, what in sorted(event.notes.items()) if what != "omitted")
+    if is_barren:
+        return [Tell(Event("refresh.without-token", account, {**fields, "odd": odd or None}))]
+    told: list[Effect] = [Tell(Event("refresh.succeeded", account, fields))]
+    return [*told, Tell(Event("answer.odd", account, {"odd": odd}))] if odd else told
 
 
 def _leaves_doubt(plan: Plan, state: State) -> bool:
@@ -221,16 +239,15 @@ def _climb(plan: Plan, state: State, rejected: Rejected) -> Outcome:
     return replace(state, phase=Phase.CLIMBING, next_rung=lower.name), [told]
 
 
-def _doubted(_plan: Plan, state: State, event: Doubted, _now: Moment) -> Outcome:
+def _doubted(_plan: Plan, state: State, event: Doubted, now: Moment) -> Outcome:
     rung = state.rung or ""
     known = state.doubt
     if known is not None and known.rung == rung:
-        doubt = replace(known, why=event.why, replays=max(event.replays, known.replays), spent=None)
+        doubt = known.lost_again(event.why, event.replays, now)
     else:
-        earlier = () if known is None else known.stack
-        doubt = Doubt(
-            rung, event.sent, event.why, event.replays, earlier=earlier, told=known is not None and known.told
-        )
+        doubt = Doubt(rung, event.sent, event.why, event.replays, risky=event.replays, last=now.boot)
+        if known is not None:
+            doubt = replace(doubt, earlier=known.stack, told=known.told)
     return replace(
         state, phase=Phase.DOUBTFUL, next_rung=None, doubt=doubt, failures=state.failures + 1, last_outcome="lost"
     ), []
@@ -253,7 +270,7 @@ def _outdated(plan: Plan, state: State, event: Outdated, now: Moment) -> Outcome
     doubt = state.doubt if is_same else None
     phase = phase if doubt is None else Phase.DOUBTFUL
     fresh = replace(_aged(plan, state, standing, now, 0.0), phase=phase, doubt=doubt, next_rung=None)
-    resolved = [] if doubt is not None else _cleared(replace(state, parked=None))
+    resolved = [] if doubt is not None else _cleared(plan, replace(state, parked=None))
     return fresh, [*publish(fresh), Tell(Event("record.newer", state.standing.account)), *resolved]
 
 
@@ -297,9 +314,11 @@ def _enrolment_failed(plan: Plan, state: State, event: Happening, now: Moment) -
     return after, [*read, Tell(told)]
 
 
-def _replayed(state: State, event: Happening) -> list[Effect]:
+def _replayed(plan: Plan, state: State, event: Happening) -> list[Effect]:
     """A replay counts once something came of it: one that never left is none."""
     doubt = state.doubt
+    if plan.contract.reuse is Reuse.REUSABLE:
+        return []
     if doubt is None or not doubt.told or state.phase is not Phase.DOUBTFUL or doubt.rung != state.rung:
         return []
     if state.enrolling or not isinstance(event, Committed | Refusal | Doubted):
@@ -314,10 +333,10 @@ def _recovered(state: State) -> list[Effect]:
     return [Tell(Event("account.recovered", state.standing.account, {"was": state.parked.code}))]
 
 
-def _cleared(state: State) -> list[Effect]:
+def _cleared(plan: Plan, state: State) -> list[Effect]:
     account = state.standing.account
     told: list[Effect] = []
-    if state.doubt is not None and state.doubt.told:
+    if state.doubt is not None and state.doubt.told and plan.contract.reuse is not Reuse.REUSABLE:
         told.append(Tell(Event("doubt.resolved", account, {"spent": False})))
     return [*told, *_recovered(state)]
 

@@ -70,9 +70,21 @@ CATALOGUE: Final[Mapping[str, Entry]] = MappingProxyType(
         "clock.stepped": _entry(_S.WARNING, "the wall clock jumped; lives go by the boot clock", "check time sync"),
         "bug": _entry(_S.ALERT, "freshd met something it does not understand; secrets are kept", "freshd doctor"),
         # renewing
-        "refresh.succeeded": _entry(_S.INFO, "renewed, durable, published", clears="refresh.unable"),
+        "refresh.succeeded": _entry(
+            _S.INFO, "renewed, durable, published", clears="refresh.unable code.unknown refresh.without-token"
+        ),
+        "refresh.without-token": _entry(
+            _S.WARNING,
+            "answered, and what came is kept, but no new token to hand out was in it; asked again",
+            "freshd explain ACCOUNT",
+            clears="refresh.unable code.unknown",
+        ),
+        "answer.odd": _entry(_S.NOTICE, "renewed, though parts of the answer could not be used as they were"),
         "refresh.rejected": _entry(_S.WARNING, "the service itself said no", "freshd explain ACCOUNT"),
         "refresh.not-sent": _entry(_S.NOTICE, "nothing left this machine; tried again by pace"),
+        "refresh.lost": _entry(
+            _S.NOTICE, "no usable answer; what was sent works many times, so it is sent again by pace"
+        ),
         "refresh.unable": _entry(_S.WARNING, "our own store, keyring or configuration was not ready; nothing was sent"),
         "code.unknown": _entry(_S.ALERT, "a refusal that no table knows; everything is kept", "freshd explain ACCOUNT"),
         "climb.started": _entry(_S.NOTICE, "trying the next way to renew"),
@@ -104,14 +116,16 @@ CATALOGUE: Final[Mapping[str, Entry]] = MappingProxyType(
         ),
         "keyring.settled": _entry(_S.INFO, "the OS keyring holds the newest grant", clears="keyring.unsettled"),
         # accounts
-        "account.enrolled": _entry(_S.NOTICE, "a person gave the account a new grant"),
+        "account.enrolled": _entry(
+            _S.NOTICE, "a person gave the account a new grant", clears="grant.ending grant.gone"
+        ),
         "enrolment.failed": _entry(
             _S.WARNING, "an enrolment came to nothing; the old grant is untouched", "freshd enrol ACCOUNT"
         ),
         "account.parked": _entry(
             _S.ALERT, "only a person, a change of configuration or a date can help", "freshd explain ACCOUNT"
         ),
-        "account.recovered": _entry(_S.NOTICE, "renewing again", clears="account.parked heal.stopped code.unknown"),
+        "account.recovered": _entry(_S.NOTICE, "renewing again", clears="account.parked code.unknown"),
         "account.paused": _entry(_S.NOTICE, "an operator paused renewing", "freshd resume ACCOUNT"),
         "account.resumed": _entry(_S.NOTICE, "an operator resumed renewing"),
         "account.retired": _entry(
@@ -127,7 +141,7 @@ CATALOGUE: Final[Mapping[str, Entry]] = MappingProxyType(
         ),
         # readers
         "lease.refused": _entry(_S.NOTICE, "a consumer says that a service refused the lease"),
-        "lease.healed": _entry(_S.NOTICE, "a refused lease was replaced without a restart"),
+        "lease.healed": _entry(_S.NOTICE, "a refused lease was replaced without a restart", clears="heal.stopped"),
         "heal.stopped": _entry(_S.ALERT, "fresh leases are refused too; healing stops", "freshd explain ACCOUNT"),
         "access.granted": _entry(_S.INFO, "a caller was handed this generation for the first time"),
         "access.granted-again": _entry(_S.DEBUG, "how often a caller was handed the same generation again"),

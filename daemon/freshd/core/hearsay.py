@@ -9,16 +9,17 @@ from dataclasses import replace
 from typing import Final
 
 from freshd.core import policy
-from freshd.core.arrange import LOST_TWICE, park, unpark
+from freshd.core.arrange import LOST_TWICE, unpark
 from freshd.core.contract import Contract
 from freshd.core.events import Event
 from freshd.core.model import Moment
 from freshd.core.outcome import Remedy
 from freshd.core.state import (
+    REFUSED_IN_A_ROW,
     Demanded,
     Effect,
     Happening,
-    Parked,
+    Phase,
     Plan,
     Probe,
     Probed,
@@ -31,8 +32,6 @@ from freshd.core.state import (
 )
 
 Outcome = tuple[State, list[Effect]]
-REFUSED_IN_A_ROW: Final = 2
-"""Two fresh leases refused in a row: healing does not help, a person must look (design 5)."""
 RETRYABLE_BY_FORCE: Final = frozenset({Remedy.CONFIG, Remedy.UNAVAILABLE, Remedy.BUG, Remedy.WAIT, Remedy.REREAD})
 
 
@@ -51,8 +50,18 @@ def due_while_parked(_plan: Plan, state: State, _event: Happening, now: Moment) 
     if state.parked is None or state.parked.until is None or state.parked.until > now.boot:
         return state, []
     if state.doubt is not None and state.parked.code == LOST_TWICE:
-        state = replace(state, doubt=replace(state.doubt, allowed=state.doubt.replays + 1))
+        state = replace(state, doubt=replace(state.doubt, allowed=state.doubt.risky + 1))
     return unpark(state), []
+
+
+def host_back(_plan: Plan, state: State, _event: Happening, now: Moment) -> Outcome:
+    """The service answers others again: what was waiting for it may try, and a doubt parked with a date as well."""
+    state = replace(state, not_before=min(state.not_before, now.boot))
+    if state.phase is not Phase.PARKED or state.parked is None or state.doubt is None:
+        return state, []
+    if state.parked.code != LOST_TWICE:
+        return state, []
+    return unpark(replace(state, doubt=replace(state.doubt, allowed=state.doubt.risky + 1))), []
 
 
 def demanded(plan: Plan, state: State, event: Happening, now: Moment) -> Outcome:
@@ -79,19 +88,23 @@ def forced_while_parked(_plan: Plan, state: State, _event: Happening, _now: Mome
 
 
 def refused(_plan: Plan, state: State, event: Happening, _now: Moment) -> Outcome:
-    """One heal per fingerprint; the suspect lease stays served meanwhile."""
+    """One heal per fingerprint; the suspect lease stays served meanwhile.
+
+    After two fresh leases refused in a row healing stops, and only healing: renewal by schedule goes on, so that no
+    consumer's word can take an account away from all others.
+    """
     if not isinstance(event, Refused) or not _is_about_us(state, event):
         return state, []
     in_a_row = state.refused + 1 if state.fresh else 0
-    if in_a_row >= REFUSED_IN_A_ROW:
-        told = Tell(Event("heal.stopped", state.standing.account, {"refused_in_a_row": in_a_row}))
-        account = state.standing.account
+    account = state.standing.account
+    told = [Tell(Event("lease.refused", account, {"fingerprint": event.fingerprint}))]
+    marked = replace(state, suspect=event.fingerprint, refused=in_a_row)
+    if in_a_row < REFUSED_IN_A_ROW:
+        return replace(marked, want=max(state.want, Want.HEAL)), [*told]
+    if in_a_row == REFUSED_IN_A_ROW:
         advice = f"freshd explain {account}; if the service is right: freshd enrol {account}"
-        parked, more = park(state, Parked("refused-again", Remedy.BUG, advice))
-        return replace(parked, suspect=event.fingerprint), [told, *more]
-    told = Tell(Event("lease.refused", state.standing.account, {"fingerprint": event.fingerprint}))
-    wanting = replace(state, suspect=event.fingerprint, want=max(state.want, Want.HEAL), refused=in_a_row)
-    return wanting, [told]
+        told.append(Tell(Event("heal.stopped", account, {"refused_in_a_row": in_a_row}, advice)))
+    return marked, [*told]
 
 
 def refused_quietly(_plan: Plan, state: State, event: Happening, _now: Moment) -> Outcome:

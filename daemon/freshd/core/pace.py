@@ -22,6 +22,8 @@ from freshd.core.model import Moment
 DAY_SECONDS: Final = 86_400.0
 RETRY_AFTER_CAP: Final = 86_400.0
 """No service may silence an account for longer than a day by one header."""
+UNSENT_CAP_SECONDS: Final = 30.0
+"""Back-off while nothing can be sent at all: knocking at a closed door costs the service nothing."""
 MAX_DOUBLINGS: Final = 16
 """2**16 seconds is beyond every cap; keeps the arithmetic finite."""
 
@@ -41,6 +43,7 @@ class Row:
 
     last      when it was last charged
     failures  consecutive failures since
+    unsent    the last of them was one in which nothing left this machine
     silence   seconds of Retry-After, counted from `told`
     day_used  charges in the running day; day_passed: certain seconds of that day up to `last`
     """
@@ -51,6 +54,7 @@ class Row:
     told: Moment | None = None
     day_used: int = 0
     day_passed: float = 0.0
+    unsent: bool = False
 
 
 def spacing(row: Row, pace: Pace) -> float:
@@ -58,7 +62,8 @@ def spacing(row: Row, pace: Pace) -> float:
     if row.failures <= 0:
         return pace.interval
     doubled = max(pace.interval, 0.001) * 2.0 ** min(row.failures, MAX_DOUBLINGS)
-    return max(pace.interval, min(doubled, pace.backoff_cap))
+    cap = min(pace.backoff_cap, UNSENT_CAP_SECONDS) if row.unsent else pace.backoff_cap
+    return max(pace.interval, min(doubled, cap))
 
 
 def wait(row: Row, pace: Pace, now: Moment) -> float:
@@ -83,12 +88,12 @@ def charge(row: Row, now: Moment) -> Row:
 
 def succeeded(row: Row) -> Row:
     """The row after the service answered."""
-    return replace(row, failures=0, silence=0.0, told=None)
+    return replace(row, failures=0, unsent=False, silence=0.0, told=None)
 
 
-def failed(row: Row, now: Moment, retry_after: float | None = None) -> Row:
+def failed(row: Row, now: Moment, retry_after: float | None = None, *, unsent: bool = False) -> Row:
     """The row after the service failed, with the seconds it asked for, if any."""
-    worse = replace(row, failures=row.failures + 1)
+    worse = replace(row, failures=row.failures + 1, unsent=unsent)
     if retry_after is None:
         return worse
     return replace(worse, silence=min(max(0.0, retry_after), RETRY_AFTER_CAP), told=now)

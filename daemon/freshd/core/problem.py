@@ -60,8 +60,9 @@ def unknown_key(key: Path, known: Iterable[str]) -> Problem:
     meant = nearest(str(key[-1]), names)
     if meant is not None:
         return Problem(key, "unknown key", f"did you mean {meant}? write {meant} = …, or remove the line")
-    known_here = listed(names) if len(names) <= MANY else "see the table of keys in config/README.md"
-    return Problem(key, "unknown key", f"remove it; known here: {known_here}")
+    if len(names) > MANY:
+        return Problem(key, "unknown key", "remove it; the keys stand in the table of config/README.md")
+    return Problem(key, "unknown key", f"remove it; known here: {listed(names)}")
 
 
 BARE: Final = re.compile(r"[A-Za-z0-9_-]+")

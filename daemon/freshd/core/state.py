@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final
 
 from freshd.core.contract import Contract
 from freshd.core.events import Event
@@ -19,6 +21,9 @@ from freshd.core.ladder import Ladder
 from freshd.core.model import EMPTY, Binding, Earlier, Lease, Moment, Secret, Standing
 from freshd.core.outcome import Rejected, Remedy
 from freshd.core.settings import Margins
+
+REFUSED_IN_A_ROW: Final = 2
+"""Two fresh leases refused in a row: healing does not help, a person must look (design 5)."""
 
 
 class Phase(enum.Enum):
@@ -59,25 +64,38 @@ class Doubt:
     """A call that may have spent the grant and whose answer nobody has.
 
     replays  how often the same secret was presented again since
-    allowed  how often it may be
+    risky    how many of those could have done harm: neither in grace, nor reusable, nor proven unspent
+    allowed  how many of those there may be
+    harmless the replay in the air, or the last one, could do no harm
     spent    True: proven spent; False: proven unspent; None: not known
     earlier  doubts of upper rungs, oldest first, that stand again when this one is settled without a new grant
     told     it has been announced
+    last     boot-time second at which the newest attempt was found lost; None after a restart
     """
 
     rung: str
     sent: Moment
     why: str
     replays: int = 0
+    risky: int = 0
     allowed: int = 1
+    harmless: bool = False
     spent: bool | None = None
     earlier: tuple[Earlier, ...] = ()
     told: bool = False
+    last: float | None = None
 
     @property
     def stack(self) -> tuple[Earlier, ...]:
         """It and those below it, oldest first: what an attempt that is made over it takes along."""
         return (*self.earlier, Earlier(self.rung, self.sent, self.replays))
+
+    def lost_again(self, why: str, replays: int, now: Moment) -> Doubt:
+        """One more attempt came to nothing; `replays`: as counted in the journal."""
+        more = int(replays > self.replays and not self.harmless)
+        return replace(
+            self, why=why, replays=max(replays, self.replays), risky=self.risky + more, spent=None, last=now.boot
+        )
 
 
 def doubt_of(stack: tuple[Earlier, ...], why: str) -> Doubt | None:
@@ -85,7 +103,7 @@ def doubt_of(stack: tuple[Earlier, ...], why: str) -> Doubt | None:
     if not stack:
         return None
     last = stack[-1]
-    return Doubt(last.rung, last.sent, why, last.replays, earlier=stack[:-1])
+    return Doubt(last.rung, last.sent, why, last.replays, last.replays, earlier=stack[:-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +186,11 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class HostBack:
+    """The account's host answers again, as another account has found."""
+
+
+@dataclass(frozen=True, slots=True)
 class Demanded:
     """A reader needs a lease with at least `min_ttl` seconds left."""
 
@@ -207,10 +230,11 @@ class Enrolling:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """The exchange ended well: durable and read back."""
+    """The exchange ended well: durable and read back.  `notes`: what of the answer could not be used, by its name."""
 
     attempt: int
     standing: Standing
+    notes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +340,7 @@ class Forgotten:
 
 Ending = Committed | Refusal | Doubted | Unsent | Held | Outdated | Unable | Broke
 Happening = (
-    Booted | Due | Demanded | Forced | Refused | Probed | Enrolling | Ending | SaveFailed
+    Booted | Due | HostBack | Demanded | Forced | Refused | Probed | Enrolling | Ending | SaveFailed
     | Paused | Resumed | Retired | Reconfigured | Settled | Forgotten
 )  # fmt: skip
 

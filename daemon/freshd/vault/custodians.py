@@ -18,7 +18,7 @@ from typing import Final
 from freshd.errors import ConfigError, VaultLocked
 from freshd.vault.keys import KEY_ENTRY
 from freshd.vault.seal import KEY_BYTES
-from freshd.vault.statedir import sync_folder
+from freshd.vault.statedir import look_at, sync_folder, words_of
 
 MOST_BYTES: Final = 4096
 """A credential larger than this is no key."""
@@ -42,7 +42,8 @@ class KeyFile:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise VaultLocked(f"the key file {self._path} cannot be read: {error.strerror}", "ls -la") from None
+            cause = f"the key file {self._path} cannot be read: {words_of(error)}"
+            raise VaultLocked(cause, look_at(self._path)) from None
         with os.fdopen(descriptor, "rb") as file:
             self._must_be_ours(os.fstat(descriptor))
             return file.read(MOST_BYTES).decode("ascii", "replace")
@@ -64,7 +65,7 @@ class KeyFile:
             self._make(f"{value}\n".encode("ascii"))
         except OSError as error:
             raise VaultLocked(
-                f"the key file {self._path} cannot be made: {error.strerror}", f"ls -la {self._path.parent}"
+                f"the key file {self._path} cannot be made: {words_of(error)}", look_at(self._path.parent)
             ) from None
 
     def _make(self, content: bytes) -> None:

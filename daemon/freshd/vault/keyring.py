@@ -51,6 +51,13 @@ REFUSED: Final = {
 }
 
 
+NOBODY_THERE: Final = frozenset({"SecretServiceNotAvailableException", "FileNotFoundError", "ConnectionRefusedError"})
+START_ONE: Final = (
+    "start a keyring daemon (gnome-keyring, KeePassXC …) in the session that freshd runs in; freshd goes on by itself. "
+    'On a machine without one: [vault] placement = "sealed", custodian = "systemd-credential", and a restart'
+)
+
+
 def named(backend: str) -> Backend:
     """The back end of that name, short or as the library's dotted path.  Raises ConfigError."""
     for short, known in BACKENDS.items():
@@ -111,6 +118,8 @@ class OsKeyring:
 def _unavailable(name: str, error: Exception) -> KeyringUnavailable:
     if isinstance(error, KeyringUnavailable):
         return error
+    if type(error).__name__ in NOBODY_THERE:
+        return KeyringUnavailable(f"{name} is not there: no session bus, or nobody on it who keeps secrets", START_ONE)
     locked = type(error).__name__ in ("KeyringLocked", "LockedException")
     what = "is locked" if locked else f"cannot be used now ({type(error).__name__})"
     remedy = "unlock it; freshd goes on by itself" if locked else REMEDY

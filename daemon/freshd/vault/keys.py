@@ -66,7 +66,8 @@ async def _make(custodian: Custodian, calls: Calls, vault_id: str) -> str:
     if not custodian.writable:
         raise VaultLocked(
             f"{custodian.name} holds no sealing key, and freshd cannot write one there",
-            "make one: head -c 32 /dev/urandom | systemd-creds encrypt - FILE, and LoadCredentialEncrypted=",
+            "make one, NAME being [vault] credential: head -c 32 /dev/urandom | systemd-creds encrypt --name=NAME - "
+            "/etc/credstore.encrypted/NAME; add LoadCredentialEncrypted=NAME to the unit, and restart it",
         )
     service, key = service_of(vault_id), new_key()
     try:

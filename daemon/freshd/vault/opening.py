@@ -99,6 +99,11 @@ class Opening:
         self.writer = Writer(self._path, self._ballast, setup.trace, inline=setup.inline)
         self.reader = Reader(self._path, inline=setup.inline)
 
+    @property
+    def begun(self) -> bool:
+        """Whether the lock is held and the writer runs."""
+        return self._begun
+
     async def begin(self) -> None:
         """Take the lock, check the file, start the threads.  Raises AlreadyRunning, StoreError, VaultForeign."""
         if self._begun:

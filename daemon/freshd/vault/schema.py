@@ -20,7 +20,7 @@ from typing import Final
 from urllib.parse import quote
 
 from freshd.errors import StoreError, VaultForeign
-from freshd.vault.statedir import sync_folder
+from freshd.vault.statedir import look_at, sync_folder, words_of
 
 APPLICATION_ID: Final = 0x66726864
 """ASCII "frhd"."""
@@ -67,7 +67,7 @@ def make_file(path: Path) -> None:
     try:
         descriptor = os.open(path, flags, 0o600)
     except OSError as error:
-        raise StoreError(f"{path} cannot be opened: {error.strerror}", f"look at: ls -la {path.parent}") from None
+        raise StoreError(f"{path} cannot be opened: {words_of(error)}", look_at(path.parent)) from None
     try:
         status = os.fstat(descriptor)
     finally:
@@ -119,12 +119,15 @@ def prepare(path: Path) -> None:
             if not connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
                 _create(connection)
                 sync_folder(path.parent)
+            marks = (connection.execute(f"PRAGMA {mark}").fetchone()[0] for mark in ("application_id", "user_version"))
+            _refuse_other_marks(path, *marks)  # once more: the newest may stand in the -wal only
             check(connection, path)
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "") or type(error).__name__
         if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
             raise _damaged(path, name) from None
-        raise StoreError(f"{path} cannot be opened ({name})", f"ls -la {path.parent}; df -h {path.parent}") from None
+        remedy = f"make room there, and let freshd's user write; look at: df -h {path.parent}; ls -la {path.parent}"
+        raise StoreError(f"{path} cannot be opened ({name})", remedy) from None
 
 
 def _refuse_other_files(path: Path) -> None:
@@ -135,17 +138,32 @@ def _refuse_other_files(path: Path) -> None:
     application, version = int.from_bytes(head[68:72], "big"), int.from_bytes(head[60:64], "big")
     if len(head) < 100 or not head.startswith(b"SQLite format 3\0"):
         raise StoreError(
-            f"{path} is damaged: it does not begin like a journal", f"keep it: mv {path} {path}.damaged, then restore"
+            f"{path} is no journal of freshd's, or damaged: it does not begin like one",
+            f"keep it: mv {path} {path}.kept; then put a sound copy there, or start with none and enrol anew",
         )
-    if (application, version) == (0, 0):
+    if (application, version) == (0, 0) and not _holds_tables(path):
         return  # made, but its first transaction was not committed
+    _refuse_other_marks(path, application, version)
+
+
+def _refuse_other_marks(path: Path, application: int, version: int) -> None:
     if application != APPLICATION_ID:
         raise VaultForeign(f"{path} is the database of another program", "give freshd a state directory of its own")
     if version > VERSION:
         raise VaultForeign(
             f"{path} has version {version}; this freshd knows versions up to {VERSION}",
-            "start the newer freshd that wrote it, or restore an older copy: freshd vault restore",
+            "start the newer freshd that wrote it; this one leaves it as it is",
         )
+
+
+def _holds_tables(path: Path) -> bool:
+    """Whether something stands in the file itself; looked at without touching it or anything beside it."""
+    address = f"file:{quote(str(path))}?mode=ro&immutable=1"
+    try:
+        with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
+            return connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is not None
+    except sqlite3.Error:
+        return False  # whoever opens it next will say what is wrong
 
 
 def _first_bytes(path: Path) -> bytes:
@@ -176,5 +194,6 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
 
 def _damaged(path: Path, how: str) -> StoreError:
     return StoreError(
-        f"{path} is damaged ({how})", f"stop freshd, keep the file: cp -a {path}* elsewhere, then: freshd vault restore"
+        f"{path} is damaged ({how})",
+        f"keep it: mv {path}* to another folder; then put a sound copy there, or start with none and enrol anew",
     )

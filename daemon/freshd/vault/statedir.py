@@ -11,6 +11,7 @@ Rules
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import stat
@@ -95,6 +96,16 @@ def _unescape(name: str) -> str:
     return head + "".join(chr(int(tail[:3], 8)) + tail[3:] for tail in tails)
 
 
+def words_of(error: OSError) -> str:
+    """Why a file cannot be opened.  What the system calls too many links is, where none is followed, one."""
+    return "it is a symbolic link" if error.errno == errno.ELOOP else error.strerror or "no reason is told"
+
+
+def look_at(path: Path) -> str:
+    """The remedy where only a person can tell what is in the way."""
+    return f"give freshd's user a plain file of its own there, or a folder to make it in; look at: ls -la {path}"
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in that folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -118,7 +129,7 @@ class Lock:
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
-            raise StoreError(f"{self._path} cannot be opened: {error.strerror}", f"ls -la {self._path}") from None
+            raise StoreError(f"{self._path} cannot be opened: {words_of(error)}", look_at(self._path)) from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -3,7 +3,7 @@ it all begins `opening`'s.
 
 Rules
 -----
-* Every call but `open` and `aclose` raises VaultLocked until the sealing key is there.
+* Every call but `open`, `pause` and `aclose` raises VaultLocked until the sealing key is there.
 * What a caller is told was read back on a second connection after the fsync.
 * The wall clock is read when a call is made; the highest one ever seen is written with every commit.
 * Must not: keep a grant's plain value between calls.
@@ -231,10 +231,11 @@ class JournalVault:
         return told
 
     async def pause(self, account: str, *, paused: bool) -> None:
-        """Remember an operator's pause, or its end."""
-        journal = self._open().journal
+        """Remember an operator's pause, or its end; it is no secret, so the key need not be there."""
+        if not self._opening.begun:
+            self._open()
         await self._writer.ask(
-            lambda db: journal.pause(db, account, paused=paused), _nothing, wall=self._setup.wall(), vital=True
+            lambda db: Journal.pause(db, account, paused=paused), _nothing, wall=self._setup.wall(), vital=True
         )
 
     async def close(

@@ -30,6 +30,7 @@ from freshd.core.state import (
     Forgotten,
     Happening,
     Held,
+    HostBack,
     Outdated,
     Paused,
     Phase,
@@ -314,7 +315,7 @@ def others(standing: Standing) -> Iterable[Happening]:
     """One event of each other kind."""
     name = "" if standing.lease is None else standing.lease.fingerprint
     yield from (
-        Booted(standing, 0.0), Due(), Demanded(60.0), Forced(), Refused(name, dead=True), Probed(name, alive=True),
-        Enrolling("authorize", "two"), Paused(), Resumed(), Retired(), Reconfigured(), Settled(settled=False),
-        Forgotten(),
+        Booted(standing, 0.0), Due(), HostBack(), Demanded(60.0), Forced(), Refused(name, dead=True),
+        Probed(name, alive=True), Enrolling("authorize", "two"), Paused(), Resumed(), Retired(), Reconfigured(),
+        Settled(settled=False), Forgotten(),
     )  # fmt: skip

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from freshd.core import doubt as doubts
 from freshd.core.contract import Contract, Kills, Reuse
 from freshd.core.doubt import Move
+from freshd.core.ladder import Rung
 from freshd.core.model import Moment
 from freshd.core.state import Doubt, Phase, State
 from tests.unit.core.lives import LADDERS, plan_of, standing_of
@@ -28,8 +29,9 @@ DOUBTS = st.builds(
     st.builds(Moment, st.just(1e9), st.floats(0.0, 2000.0), st.sampled_from(["boot-0", "boot-1"])),
     st.just("lost"),
     st.integers(0, 6),
-    st.integers(0, 7),
-    st.sampled_from([None, True, False]),
+    risky=st.integers(0, 6),
+    allowed=st.integers(0, 7),
+    spent=st.sampled_from([None, True, False]),
 )
 LADDER = st.sampled_from(LADDERS)
 NOW = st.builds(Moment, st.just(1e9), st.floats(1000.0, 9000.0), st.just("boot-0"))
@@ -43,7 +45,7 @@ def state_of(until: float | None, doubt: Doubt) -> State:
 
 @given(CONTRACTS, LADDER, DOUBTS, NOW, UNTIL)
 def test_I5_a_replay_is_harmless_or_the_one_that_is_allowed_as_late_as_possible(
-    contract: Contract, rungs: tuple[doubts.ladder.Rung, ...], doubt: Doubt, now: Moment, until: float | None
+    contract: Contract, rungs: tuple[Rung, ...], doubt: Doubt, now: Moment, until: float | None
 ) -> None:
     plan = plan_of(rungs, contract)
     advice = doubts.advise(plan, state_of(until, doubt), doubt, now)
@@ -59,14 +61,14 @@ def test_I5_a_replay_is_harmless_or_the_one_that_is_allowed_as_late_as_possible(
         return
     assert doubt.spent is None
     assert contract.kills is not Kills.MORE
-    assert doubt.replays < doubt.allowed
+    assert doubt.risky < doubt.allowed
     if until is not None and until > now.boot:
         assert advice.at >= min(until, max(now.boot, until - 60.0)) - 1e-6
 
 
 @given(CONTRACTS, LADDER, DOUBTS, NOW, UNTIL)
 def test_nothing_is_advised_for_the_past_and_every_wait_ends(
-    contract: Contract, rungs: tuple[doubts.ladder.Rung, ...], doubt: Doubt, now: Moment, until: float | None
+    contract: Contract, rungs: tuple[Rung, ...], doubt: Doubt, now: Moment, until: float | None
 ) -> None:
     plan = plan_of(rungs, contract)
     state = state_of(until, doubt)
@@ -82,7 +84,7 @@ def test_nothing_is_advised_for_the_past_and_every_wait_ends(
 
 @given(CONTRACTS, LADDER, DOUBTS, NOW, UNTIL)
 def test_a_secret_proven_spent_is_never_presented_outside_grace(
-    contract: Contract, rungs: tuple[doubts.ladder.Rung, ...], doubt: Doubt, now: Moment, until: float | None
+    contract: Contract, rungs: tuple[Rung, ...], doubt: Doubt, now: Moment, until: float | None
 ) -> None:
     spent = dataclasses.replace(doubt, spent=True)
     advice = doubts.advise(plan_of(rungs, contract), state_of(until, spent), spent, now)
@@ -91,7 +93,7 @@ def test_a_secret_proven_spent_is_never_presented_outside_grace(
 
 
 def test_waits_between_later_replays_grow_and_never_end() -> None:
-    waits = [doubts.slow_wait(Doubt("refresh", SENT, "lost", replays)) for replays in range(9)]
+    waits = [doubts.slow_wait(Doubt("refresh", SENT, "lost", risky, risky)) for risky in range(9)]
     assert waits == sorted(waits)
     assert min(waits) >= 60.0
 

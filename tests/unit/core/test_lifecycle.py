@@ -27,6 +27,7 @@ from freshd.core.state import (
     Forced,
     Forgotten,
     Held,
+    HostBack,
     Outdated,
     Parked,
     Paused,
@@ -273,6 +274,7 @@ _ACTS: dict[str, typing.Callable[[Life, float], object]] = {
     "reboot": lambda life, dice: _crash(life, reboot=True, wall_step=(dice - 0.5) * 1e8),
     "rebind": _rebind,
     "forget": _forget,
+    "host back": lambda life, _: life.step(HostBack()),
     "late": _late,
 }
 
@@ -377,6 +379,22 @@ def test_grace_replays_at_once_inside_it_and_as_strict_after_it() -> None:
     assert not flights(life.fail(Held(life.state.attempt, 0.0)))
     assert life.alarm is not None
     assert life.alarm > sent + 30.0
+
+
+def test_replays_in_grace_do_not_use_up_the_one_after_it() -> None:
+    """The service was down for all of the grace period and came back long before the lease was over."""
+    life = live(Contract(Reuse.GRACE, grace=30.0))
+    life.wait_for_alarm()
+    life.lose()
+    for _ in range(3):
+        life.lose()
+    life.pass_time(30.0)
+    life.fail(Held(life.state.attempt, 0.0))
+    assert life.state.until is not None
+    assert life.alarm is not None
+    assert life.alarm < life.state.until
+    [fly] = flights(life.wait_for_alarm())
+    assert (fly.replays, fly.before) == (4, None)
 
 
 def test_grace_is_counted_from_the_first_sending_over_restarts_and_over_after_another_boot() -> None:
@@ -548,7 +566,7 @@ def test_one_heal_per_fingerprint() -> None:
             life.commit(token=lease.token.reveal())
 
 
-def test_two_fresh_leases_refused_in_a_row_stop_and_alert() -> None:
+def test_two_fresh_leases_refused_in_a_row_stop_healing_and_alert_but_renewal_goes_on() -> None:
     life = live()
     for heals in range(3):
         lease = life.state.lease
@@ -557,8 +575,26 @@ def test_two_fresh_leases_refused_in_a_row_stop_and_alert() -> None:
         assert bool(flights(effects)) == (heals < 2)
         if heals < 2:
             life.commit()
-    assert "heal.stopped" in life.told
-    assert life.state.phase is Phase.PARKED
+    assert life.told.count("heal.stopped") == 1
+    life.wait_for_alarm()
+    healed = life.told.count("lease.healed")
+    life.commit()
+    life.wait_for_alarm()
+    life.commit()
+    assert life.told.count("lease.healed") == healed + 1, "a whole life without a refusal ends the alert"
+    assert life.state.phase is Phase.LIVE
+
+
+def test_healing_that_has_stopped_does_not_begin_again_with_the_next_refusal() -> None:
+    life = live()
+    for heals in range(5):
+        lease = life.state.lease
+        assert lease is not None
+        assert bool(flights(life.step(Refused(lease.fingerprint, dead=True)))) == (heals < 2)
+        if heals >= 2:
+            life.wait_for_alarm()
+        life.commit()
+    assert life.told.count("heal.stopped") == 1
 
 
 def test_a_refusal_with_a_scheduled_renewal_between_is_not_in_a_row() -> None:

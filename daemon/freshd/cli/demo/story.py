@@ -30,6 +30,7 @@ class Narrator:
             "doubt.replayed": self._replay,
             "refresh.rejected": self._rejected,
             "refresh.not-sent": self._not_sent,
+            "refresh.lost": self._lost,
             "refresh.succeeded": self._renewed,
             "lease.refused": self._report,
             "lease.healed": self._healed,
@@ -74,6 +75,11 @@ class Narrator:
         if not self._is_new(account, event):
             return None
         return f"no answer ({event.get('reason')}): nothing can be spent here, asks again"
+
+    def _lost(self, account: str, event: Event) -> str | None:
+        if not self._is_new(account, event):
+            return None
+        return f"no usable answer ({event.get('why')}); {IN_DOUBT['reusable']}"
 
     def _renewed(self, account: str, event: Event) -> str | None:
         since = self._troubled.pop(account, None)
