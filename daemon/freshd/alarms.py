@@ -4,8 +4,8 @@ Rules
 -----
 * Due moments are boot-clock seconds.  The wall clock, which APScheduler counts by, enters only for jobs within the
   horizon, and `realign` (every tick, every clock step) places anew those whose wall clock has been moved since.
-* A job does one thing: it puts the account into the inbox (`ring`).  It cannot raise, be dropped, or ring twice: no grace
-  limit, coalesced, id = account, and an alarm is due once.  A bug met in `ring` goes to the loop's exception handler.
+* A job does one thing: it puts the account into the inbox (`ring`).  It cannot raise, be dropped, or ring twice: no
+  grace limit, coalesced, id = account, an alarm is due once.  A bug met in `ring` goes to the loop's exception handler.
 * APScheduler drops a job whose last run it has not cleared away yet, and an alarm may be set anew from within its own
   ring: so it must not count instances.
 * A flight is never a job: APScheduler cancels running jobs when it stops.

@@ -61,7 +61,7 @@ class House:
 
     def live(self, work: Callable[[], Awaitable[T]]) -> T:
         async def life() -> T:
-            self.alarms = FakeAlarms(self.time, lambda account: self.supervisor.ring(account))
+            self.alarms = FakeAlarms(self.time, lambda account: self.supervisor.ring(account))  # noqa: PLW0108 - made below
             self.supervisor = Supervisor(self.vault, self.time, self.alarms, self.events.append)
             self.desk = Desk(self.supervisor)
             await self.supervisor.load()

@@ -75,6 +75,12 @@ class Home:
     def calls(self, label: str) -> int:
         return len(self.service.ledger.books.account(label).calls)
 
+    def at_rest(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in self.state.iterdir()}
+
+    def sealing_key(self) -> bytes:
+        return self.key.read_bytes().strip()
+
     async def notified(self, wanted: str) -> None:
         """Return when the manager was told so."""
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -114,11 +120,15 @@ class Process:
     def pid(self) -> int:
         return self._process.pid
 
+    def proc(self, name: str) -> bytes:
+        """What the system shows of it."""
+        return Path(f"/proc/{self.pid}/{name}").read_bytes()
+
     @classmethod
     async def begin(cls, home: Home, *, stderr: int = asyncio.subprocess.PIPE) -> Self:
         env = {
-            "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT / "daemon"), "HOME": str(home.folder),
-            "NOTIFY_SOCKET": str(home.folder / "notify"), "PYTHONDONTWRITEBYTECODE": "1",
+            "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT / "daemon"),
+            "HOME": str(home.folder), "NOTIFY_SOCKET": str(home.folder / "notify"), "PYTHONDONTWRITEBYTECODE": "1",
         }  # fmt: skip
         command = [sys.executable, "-c", PROGRAM, "--config", str(home.config), "run"]
         return cls(home, await asyncio.create_subprocess_exec(
@@ -415,9 +425,9 @@ async def test_I11_nobody_reading_its_log_holds_the_daemon_up(home: Home) -> Non
 
 
 async def test_I10_the_process_gives_nothing_away(home: Home, daemon: Process) -> None:
-    status = Path(f"/proc/{daemon.pid}/status").read_text("ascii")
+    status = daemon.proc("status").decode()
     assert "Umask:\t0077" in status
-    limits = Path(f"/proc/{daemon.pid}/limits").read_text("ascii")
+    limits = daemon.proc("limits").decode()
     [core] = [line for line in limits.splitlines() if line.startswith("Max core file size")]
     assert core.split()[4:6] == ["0", "0"]
 
@@ -449,9 +459,9 @@ async def test_I10_no_secret_is_in_logs_arguments_environment_or_state_files(hom
     await daemon.until("lease.healed")
     await home.token()
     begun = await home.operate("enrol-begin", flow="code", redirect_uri="http://127.0.0.1:1/")
+    answer = {"session": begun["session"], "code": "code-canary-0123", "state": "wrong-state-canary"}
     with pytest.raises(ClientError):
-        state = "wrong-state-canary"
-        await home.operate("enrol-finish", session=begun["session"], code="code-canary-0123", state=state)
+        await home.operate("enrol-finish", **answer)
     with pytest.raises(ClientError):
         await home.operate("import", secrets={"ticket": "ticket-canary-0123"})
     for line in home.service.ledger.books.account("mail").lineages:
@@ -460,18 +470,16 @@ async def test_I10_no_secret_is_in_logs_arguments_environment_or_state_files(hom
     home.seen |= {"wrong-state-canary", "code-canary-0123", "ticket-canary-0123", str(begun["session"])}
     assert len(home.seen) >= 10
 
-    places: dict[str, bytes] = {
-        name: Path(f"/proc/{daemon.pid}/{name}").read_bytes() for name in ("cmdline", "environ", "comm")
-    }
-    places |= {f"open/{path.name}": path.read_bytes() for path in home.state.iterdir()}
+    places: dict[str, bytes] = {name: daemon.proc(name) for name in ("cmdline", "environ", "comm")}
+    places |= {f"open/{name}": held for name, held in home.at_rest().items()}
     for path in ("/v1/accounts", "/v1/accounts/mail", "/v1/accounts/mail/history"):
         places[path] = json.dumps(await home.ask("GET", path)).encode()
     assert await daemon.stop() == 0
     places["log"] = daemon.text.encode()
-    places |= {path.name: path.read_bytes() for path in home.state.iterdir()}
+    places |= home.at_rest()
     leaks = [(place, secret) for place, held in places.items() for secret in home.seen if secret.encode() in held]
     assert leaks == []
-    assert home.key.read_bytes().strip() not in b"".join(places.values())
+    assert home.sealing_key() not in b"".join(places.values())
 
 
 async def test_I8_looking_at_everything_a_hundred_times_calls_no_service(home: Home, daemon: Process) -> None:
@@ -480,3 +488,21 @@ async def test_I8_looking_at_everything_a_hundred_times_calls_no_service(home: H
     for path in ("/v1/accounts", "/v1/accounts/mail", "/v1/accounts/mail/history", "/healthz") * 25:
         await home.ask("GET", path)
     assert home.calls("mail") == calls
+
+
+async def test_I12_what_this_user_may_not_read_looks_like_what_is_not_there(home: Home, daemon: Process) -> None:
+    await home.enrol()
+    hidden = home.account("hidden").replace(f'"{USER}"', "4242")
+    home.write("mail", more=hidden)
+    daemon.signal(signal.SIGHUP)
+    await daemon.until("config.reloaded")
+    await home.operate("import", "hidden", secrets={"refresh_token": home.mint("hidden")})
+    met: list[tuple[int | None, str]] = []
+    for account in ("hidden", "invented"):
+        with pytest.raises(ClientError) as error:
+            await home.ask("GET", f"/v1/tokens/{account}?wait=0")
+        met.append((error.value.status, str(error.value)))
+    assert met[0] == met[1]
+    assert met[0][0] == 404
+    denied = await daemon.until("access.denied")
+    assert denied["account"] == "hidden"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dates
+import datetime as dt
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -25,10 +25,10 @@ class Bench:
         self.alarms = JobAlarms(time, self.ring)
         self.bad: set[str] = set()
 
-        class Wall(dates.datetime):
+        class Wall(dt.datetime):
             @classmethod
-            def now(cls, tz: dates.tzinfo | None = None) -> Any:  # noqa: ANN401 - as the base class
-                return dates.datetime.fromtimestamp(time.now().wall, tz)
+            def now(cls, tz: dt.tzinfo | None = None) -> Any:  # noqa: ANN401 - as the base class
+                return dt.datetime.fromtimestamp(time.now().wall, tz)
 
         for module in ("schedulers", "executors"):
             monkeypatch.setattr(f"apscheduler.{module}.base.datetime", Wall)
@@ -247,7 +247,12 @@ def test_a_tick_places_no_job_anew_that_stands_right(bench: Bench, monkeypatch: 
         for number in range(100):
             bench.alarms.set(f"a{number}", bench.time.boot() + 60.0)
         place = bench.alarms._place
-        monkeypatch.setattr(bench.alarms, "_place", lambda name, at: (placed.append(name), place(name, at)))
+
+        def noting(name: str, at: float) -> None:
+            placed.append(name)
+            place(name, at)
+
+        monkeypatch.setattr(bench.alarms, "_place", noting)
         await asyncio.sleep(3 * TICK)
         assert placed == []
         bench.time.step(5.0)

@@ -59,7 +59,7 @@ def person(house: House) -> Person:
     return provider
 
 
-async def refusal_of(house: House, verb: str, account: str = "mail", **args: object) -> FreshdError:
+async def refusal_of(house: House, verb: str, account: str = "mail", /, **args: object) -> FreshdError:
     with pytest.raises(FreshdError) as met:
         await house.desk.operate(verb, account, args)
     assert met.value.remedy
@@ -526,7 +526,7 @@ def test_an_import_of_nothing_usable_changes_nothing_and_repeats_nothing(body: M
     house = home()
 
     async def work() -> None:
-        error = await refusal_of(house, "import", **body)
+        error = await refusal_of(house, "import", "mail", **body)
         assert error.type == "not-possible"
         assert "canary" not in error.cause + error.remedy
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import io
 import json
@@ -88,7 +89,7 @@ def pipe() -> tuple[int, io.TextIOWrapper]:
 
 def drain(reader: int) -> str:
     os.set_blocking(reader, False)
-    parts = []
+    parts: list[bytes] = []
     while True:
         try:
             part = os.read(reader, 65536)
@@ -156,7 +157,7 @@ def test_json_and_a_terminal_show_one_line_whatever_somebody_else_wrote() -> Non
     evil = "x\n{}\r\x1b]0;title\x07\x1b[31m\u202e\u2028"
     for form in ("json", "console"):
         stream = io.StringIO()
-        Log(form, "info", stream).tell(Event("access.denied", evil, {"detail": evil}))  # type: ignore[arg-type]
+        Log(form, "info", stream).tell(Event("access.denied", evil, {"detail": evil}))
         assert stream.getvalue().count("\n") == 1
         assert not set("\x1b\x07\r\u202e\u2028") & set(stream.getvalue())
 
@@ -219,8 +220,8 @@ def test_I10_no_canary_gets_through_any_field_of_any_event(form: Format, journal
     fields: dict[str, Any] = {key: f"canary-{key}" for key in KEYS}
     fields |= {f"look{number}": f"the service said: {look}; and so on" for number, look in enumerate(LOOKS)}
     fields |= {
-        "typed": Secret("canary-typed"), "nested": {"deep": [Secret("canary-deep"), LOOKS[0]]}, "raw": LOOKS[3].encode(),
-        "error": ValueError(LOOKS[3]), "pin_secret": 20260101, "flag": True, "nothing": None,
+        "typed": Secret("canary-typed"), "nested": {"deep": [Secret("canary-deep"), LOOKS[0]]},
+        "raw": LOOKS[3].encode(), "error": ValueError(LOOKS[3]), "pin_secret": 20260101, "flag": True, "nothing": None,
     }  # fmt: skip
     stream = io.StringIO()
     out = Log(form, "debug", stream)
@@ -313,9 +314,9 @@ def test_I11_a_journal_that_reads_nothing_holds_nobody_up(journal: socket.socket
     assert out.lost > 0
     lost = out.lost
     journal.setblocking(False)
-    with pytest.raises(BlockingIOError):
-        while True:
-            journal.recv(65536)
+    with contextlib.suppress(BlockingIOError):
+        while journal.recv(65536):
+            pass
     out.tell(Event("bug"))
     assert fields_of(journal.recv(65536))["LINES_LOST"] == str(lost)
     assert out.lost == lost

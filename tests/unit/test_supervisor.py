@@ -62,7 +62,7 @@ def test_a_vault_that_opens_late_goes_on_without_a_restart_and_nothing_was_spent
         house.vault.broken.clear()
         lease = await house.desk.demand("mail", 60.0, 30.0)
         assert isinstance(lease, Published)
-        assert not house.supervisor.locked
+        assert not house.desk.locked()
         assert house.desk.health("mail").phase == "live"
 
     house.live(work)
@@ -366,7 +366,7 @@ def test_I5_a_secret_declared_dead_is_never_presented_again_not_even_after_a_res
         assert (parked.code, parked.remedy) == ("invalid_grant", Remedy.PERSON)
         assert second.state().standing.held == frozenset()
         for verb in ("refresh", "confirm"):
-            with pytest.raises(Exception, match="not refreshed|nothing to confirm"):
+            with pytest.raises(Exception, match=r"not refreshed|nothing to confirm"):
                 await second.desk.operate(verb, "mail", {})
         second.supervisor.reload(second.members(), frozenset({"mail"}), frozenset())
         await second.desk.demand("mail", 60.0, 60.0)
@@ -585,7 +585,7 @@ def test_I3_an_answer_that_was_not_durable_at_the_end_is_finished_at_the_next_st
 
     house.live(work)
     second = again(house)
-    second.live(lambda: second.landed())
+    second.live(lambda: second.landed())  # noqa: PLW0108 - there is no keeper before
     assert (second.state().refreshes, second.state().standing.generation) == (1, 2)
     assert second.providers["mail"].presented == []
 
@@ -593,7 +593,7 @@ def test_I3_an_answer_that_was_not_durable_at_the_end_is_finished_at_the_next_st
 def test_a_stop_while_locked_ends() -> None:
     house = home()
     house.vault.broken["open"] = NO_KEY
-    house.live(lambda: house.supervisor.stop())
+    house.live(lambda: house.supervisor.stop())  # noqa: PLW0108 - there is no supervisor before
     assert house.vault.log == ["aclose"]
 
 
