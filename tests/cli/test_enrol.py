@@ -219,7 +219,9 @@ def test_a_browser_is_started_with_an_address_that_says_nothing(
     assert urlsplit(listener.start_url).query == ""
 
 
-async def test_an_imported_token_is_read_from_standard_input_and_stands_in_no_output(freshd: Freshd, engine: Engine) -> None:
+async def test_an_imported_token_is_read_from_standard_input_and_stands_in_no_output(
+    freshd: Freshd, engine: Engine
+) -> None:
     engine.script["import"] = [{"account": "mail", "generation": 1}]
     ended = await freshd("enrol", "mail", "--import", stdin="rt-canary-0123456789\n")
     assert ended.exit_code == 0, ended.output
