@@ -48,6 +48,13 @@ class ConfigError(FreshdError):
         self.problems = problems
 
 
+class NotPossible(FreshdError):
+    """A verb that cannot be done as things stand."""
+
+    exit_code = 65
+    type = "not-possible"
+
+
 class StoreError(FreshdError):
     """A durable write or read did not succeed (full disk, I/O error, read-only).  Nothing was acknowledged."""
 

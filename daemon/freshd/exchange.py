@@ -29,11 +29,11 @@ from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from freshd.core import ladder
+from freshd.core.happenings import Broke, Committed, Doubted, Ending, Held, Outdated, Refusal, Unable, Unsent
 from freshd.core.ladder import Rung
 from freshd.core.model import EMPTY, Earlier, Intent, Moment, Record, Secret, Standing
 from freshd.core.outcome import Answered, Judged, Lost, NotSent, Performed, Rejected, Remedy, Reply, Unreadable
 from freshd.core.pace import Row
-from freshd.core.state import Broke, Committed, Doubted, Ending, Held, Outdated, Refusal, Unable, Unsent
 from freshd.errors import FreshdError, Stale, StoreError
 from freshd.pacer import Keys, Pacer
 from freshd.ports import Clock, Line, Provider, Vault

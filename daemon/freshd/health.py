@@ -52,6 +52,14 @@ def of_retired(standing: Standing) -> Health:
     )  # fmt: skip
 
 
+def is_hopeless(plan: Plan, state: State) -> bool:
+    """Whether no waiting brings a lease: paused, retired, parked, or nothing is left that freshd could renew with."""
+    if state.phase is Phase.PARKED and (state.parked is None or state.parked.until is None):
+        return True
+    nobody = state.phase in (Phase.VACANT, Phase.LIVE) and ladder.top(plan.ladder, state.standing.held) is None
+    return nobody or state.paused or state.retired
+
+
 def _renewable(plan: Plan, state: State) -> str:
     if state.retired:
         return "no"

@@ -22,27 +22,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from freshd.core import lifecycle
+from freshd.core.effects import Effect, Finish, Fly, Probe, Publish, SaveAgain, Tell, Wake, Withdraw
 from freshd.core.events import Event
+from freshd.core.happenings import Broke, Ending, Happening, Probed, SaveFailed
 from freshd.core.lifecycle import is_in_air
 from freshd.core.model import Lease, Standing
-from freshd.core.state import (
-    Broke,
-    Effect,
-    Ending,
-    Finish,
-    Fly,
-    Happening,
-    Plan,
-    Probe,
-    Probed,
-    Publish,
-    SaveAgain,
-    SaveFailed,
-    State,
-    Tell,
-    Wake,
-    Withdraw,
-)
+from freshd.core.state import Plan, State
 from freshd.errors import FreshdError
 from freshd.exchange import Exchange, Order, is_cancelled
 from freshd.ports import Alarms, Clock, Provider, Published

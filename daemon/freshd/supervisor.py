@@ -19,22 +19,21 @@ from typing import Any, Final
 
 from freshd.core.contract import Reuse
 from freshd.core.events import Event
-from freshd.core.lifecycle import is_in_air
-from freshd.core.model import Moment, Standing
-from freshd.core.state import (
+from freshd.core.happenings import (
     Booted,
     Due,
     Forgotten,
     Happening,
     HostBack,
     Paused,
-    Plan,
     Reconfigured,
     Resumed,
     Retired,
     Settled,
-    State,
 )
+from freshd.core.lifecycle import is_in_air
+from freshd.core.model import Moment, Standing
+from freshd.core.state import Plan, State
 from freshd.errors import FreshdError, KeyringUnavailable, VaultLocked
 from freshd.exchange import DEADLINE_SECONDS, Exchange
 from freshd.keeper import Keeper, Shelf

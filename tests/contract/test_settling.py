@@ -116,7 +116,7 @@ async def test_a_grant_that_rests_in_a_locked_keyring_is_unavailable_never_absen
 
 
 async def test_a_hung_read_ends_at_its_deadline(tmp_path: Path, drawer: Drawer) -> None:
-    bed = Bed(tmp_path / "state", "keyring", drawer, deadline=0.05)
+    bed = Bed(tmp_path / "state", "keyring", drawer, deadline=0.5)
     vault = await bed.open()
     await enrolled(bed, vault, "a")
     drawer.hang()
@@ -147,7 +147,7 @@ async def test_a_start_reads_no_grants(bed: Bed, vault: JournalVault, drawer: Dr
 
 
 async def test_a_write_that_lands_late_does_not_bury_a_newer_grant(tmp_path: Path, drawer: Drawer) -> None:
-    bed = Bed(tmp_path / "state", "keyring", drawer, deadline=0.05)
+    bed = Bed(tmp_path / "state", "keyring", drawer, deadline=0.5)
     vault = await bed.open()
     drawer.hang()
     await exchange(vault, "a", Change("a", grant("one")))
@@ -167,7 +167,7 @@ async def drawer_reached(drawer: Drawer) -> None:
 
 
 async def test_a_write_that_landed_after_all_is_not_repeated(tmp_path: Path, drawer: Drawer) -> None:
-    bed = Bed(tmp_path / "state", "keyring", drawer, deadline=0.05)
+    bed = Bed(tmp_path / "state", "keyring", drawer, deadline=0.5)
     vault = await bed.open()
     drawer.hang()
     await exchange(vault, "a", Change("a", grant()))
@@ -243,7 +243,7 @@ async def test_forget_erases_both_entries(bed: Bed, vault: JournalVault, drawer:
 
 
 async def test_forget_is_kept_in_mind_until_the_keyring_can_do_it(tmp_path: Path, drawer: Drawer) -> None:
-    bed = Bed(tmp_path / "state", "keyring", drawer, deadline=0.05)
+    bed = Bed(tmp_path / "state", "keyring", drawer, deadline=0.5)
     vault = await bed.open()
     await enrolled(bed, vault, "a", "old")
     drawer.locked = True

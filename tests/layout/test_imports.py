@@ -46,8 +46,9 @@ def test_every_contract_says_what_the_design_says() -> None:
     downward = configuration["tool"]["importlinter"]["contracts"][0]
     order = [frozenset(layer.replace("(", "").replace(")", "").split(" | ")) for layer in downward["layers"]]
     position = {module: level for level, layer in enumerate(order) for module in layer}
-    chain = ["cli", "app", "desk", "supervisor", "keeper", "exchange", "pacer", "ports", "core"]
+    chain = ["cli", "app", "desk", "operators", "turn", "supervisor", "keeper", "exchange", "pacer", "ports", "core"]
     assert sorted(chain, key=position.__getitem__) == chain
+    assert position["enrolment"] == position["operators"]
     adapters = ["providers", "vault", "api", "channels", "outlets", "alarms", "clock", "config", "log"]
     assert {position[module] for module in adapters} == {position["desk"]}
 

@@ -85,7 +85,7 @@ async def test_a_server_killed_in_the_middle_of_the_request_body_is_lost(raw: Se
 
 async def test_silence_is_lost_at_the_deadline(raw: Serve, http: Http) -> None:
     server = await raw(says_nothing)
-    assert await http.call(post(server.url, deadline=0.05)) == Lost("no answer within 0.05 s")
+    assert await http.call(post(server.url, deadline=1.0)) == Lost("no answer within 1 s")
 
 
 async def test_a_refused_connection_is_not_sent(http: Http) -> None:
@@ -209,9 +209,9 @@ async def test_a_slow_reply_is_cut_at_the_deadline(raw: Serve, http: Http) -> No
         await reader.read()
 
     server = await raw(script)
-    performed = await http.call(post(server.url, deadline=0.1))
+    performed = await http.call(post(server.url, deadline=1.0))
     assert isinstance(performed, Reply)
-    assert (performed.body, performed.header(MARK)) == (b"{", "no answer within 0.1 s")
+    assert (performed.body, performed.header(MARK)) == (b"{", "no answer within 1 s")
 
 
 async def test_a_reply_of_200_megabytes_is_left_after_64_kib(raw: Serve, http: Http) -> None:

@@ -13,9 +13,10 @@ from freshd.core.contract import Contract, Kills
 from freshd.core.model import EMPTY, Binding, Intent, Secret
 from freshd.core.outcome import Lost, NotSent, Remedy
 from freshd.core.state import Phase
-from freshd.desk import MAX_SESSIONS, STEP_WAIT_SECONDS, Refusal
-from freshd.errors import FreshdError, KeyringUnavailable, VaultLocked
+from freshd.enrolment import MAX_SESSIONS
+from freshd.errors import FreshdError, KeyringUnavailable, NotPossible, VaultLocked
 from freshd.ports import Asked, Published, Shortfall
+from freshd.turn import STEP_WAIT_SECONDS
 from tests.fakes.house import House, only, slowly
 from tests.fakes.provider import ISSUE, FakeProvider, enrolled, refusal, reply, tokens
 from tests.fakes.time import VirtualTime
@@ -157,15 +158,24 @@ def test_what_the_first_lease_cannot_promise_is_said_as_soon_as_it_is_there() ->
     ("prepare", "kind", "reason"),
     [
         ("vacant", "account-vacant", "never enrolled"),
+        ("exhausted", "account-exhausted", "nothing left to renew with"),
         ("paused", "account-paused", "paused"),
         ("retired", "account-retired", "not in the configuration"),
         ("parked", "account-parked", "invalid_client"),
     ],
 )
-def test_where_no_waiting_helps_nobody_is_made_to_wait(prepare: str, kind: str, reason: str) -> None:
+def test_what_only_a_person_can_change_is_a_conflict_and_nobody_is_made_to_wait(
+    prepare: str, kind: str, reason: str
+) -> None:
     house = over(NotSent("no route") if prepare == "retired" else refusal("invalid_client", Remedy.CONFIG))
     if prepare == "vacant":
         house.vault.disk.records.clear()
+    if prepare == "exhausted":
+        record = house.vault.disk.records["mail"]
+        assert record.grant is not None
+        house.vault.disk.records["mail"] = dataclasses.replace(
+            record, grant=dataclasses.replace(record.grant, secrets={})
+        )
     if prepare == "paused":
         house.paused = {"mail"}
 
@@ -177,7 +187,7 @@ def test_where_no_waiting_helps_nobody_is_made_to_wait(prepare: str, kind: str, 
         began = house.time.boot()
         short = await house.desk.demand("mail", 60.0, 30.0)
         assert isinstance(short, Shortfall)
-        assert (short.kind, short.status, short.detail) == (kind, 503, reason)
+        assert (short.kind, short.status, short.detail, short.retry_after) == (kind, 409, reason, None)
         assert short.remedy
         assert house.time.boot() - began < 1.0
 
@@ -193,15 +203,32 @@ def over(*script: object) -> House:
     return house
 
 
-def test_parked_until_a_date_is_worth_waiting_for() -> None:
+def test_parked_until_a_date_is_worth_waiting_for_and_the_date_is_told() -> None:
     house = over(refusal("busy", Remedy.UNAVAILABLE), tokens(2))
 
     async def work() -> None:
         await house.until(Phase.PARKED)
         short = await house.desk.demand("mail", 60.0, 5.0)
+        until = house.state().parked.until  # type: ignore[union-attr]
+        assert until is not None
         assert isinstance(short, Shortfall)
-        assert short.status == 504
+        assert (short.kind, short.status, short.detail) == ("account-parked", 503, "busy")
+        assert short.retry_after == pytest.approx(until - house.time.boot())
+        assert short.remedy
         assert isinstance(await house.desk.demand("mail", 60.0, HOUR), Published)
+
+    house.live(work)
+
+
+def test_a_pause_is_a_conflict_even_where_the_account_is_parked_until_a_date() -> None:
+    house = over(refusal("busy", Remedy.UNAVAILABLE))
+
+    async def work() -> None:
+        await house.until(Phase.PARKED)
+        await house.desk.operate("pause", "mail", {})
+        short = await house.desk.demand("mail", 60.0, 30.0)
+        assert isinstance(short, Shortfall)
+        assert (short.status, short.retry_after) == (409, None)
 
     house.live(work)
 
@@ -432,7 +459,7 @@ def test_a_grant_is_ended_at_the_service_before_it_is_forgotten_here() -> None:
     house = home()
 
     async def work() -> None:
-        person(house).revoking = Refusal("the service did not answer", "try again")
+        person(house).revoking = NotPossible("the service did not answer", "try again")
         await refusal_of(house, "revoke")
         assert "mail" in house.vault.disk.records
         person(house).revoking = None

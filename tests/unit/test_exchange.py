@@ -10,20 +10,10 @@ from typing import Any
 
 import pytest
 
+from freshd.core.happenings import Broke, Committed, Doubted, Ending, Held, Outdated, Refusal, Unable, Unsent
 from freshd.core.model import Earlier, Intent, Moment, Record, Secret
 from freshd.core.outcome import Lost, NotSent, Performed, Remedy, Reply
 from freshd.core.pace import Pace
-from freshd.core.state import (
-    Broke,
-    Committed,
-    Doubted,
-    Ending,
-    Held,
-    Outdated,
-    Refusal,
-    Unable,
-    Unsent,
-)
 from freshd.errors import FreshdError, StoreError, VaultLocked
 from freshd.exchange import DEADLINE_SECONDS, Exchange, Order
 from freshd.pacer import Pacer

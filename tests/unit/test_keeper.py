@@ -11,10 +11,11 @@ import pytest
 
 from freshd.core.contract import Contract, Reuse
 from freshd.core.events import Event
+from freshd.core.happenings import Booted, Demanded, Due, Forgotten, Refused, Settled
 from freshd.core.lifecycle import is_in_air
 from freshd.core.model import Intent, Record
 from freshd.core.outcome import Lost, NotSent, Performed, Remedy
-from freshd.core.state import Booted, Demanded, Due, Forgotten, Parked, Phase, Refused, Settled, State
+from freshd.core.state import Parked, Phase, State
 from freshd.exchange import Exchange
 from freshd.keeper import Keeper, Shelf
 from freshd.pacer import Pacer

@@ -5,8 +5,8 @@ but sys, os and the interpreter's own socket module (`import socket` alone would
 no argparse, no json while all is well.
 
 Exit codes (sysexits.h): 0 the token is on standard output, alone · 64 wrong usage, or a min-ttl no lease can have
-· 69 no daemon answers · 75 not now: ask again · 77 unknown account, or not for this user · 1 anything else: the remedy
-on standard error says what.
+· 69 no daemon answers · 75 not now: ask again · 77 unknown account, or not for this user · 1 anything else, such as an
+account that waits for a person: the remedy on standard error says what.
 """
 
 import sys

@@ -16,10 +16,11 @@ from typing import Final
 from freshd.core import doubt as doubts
 from freshd.core import ladder, policy
 from freshd.core.contract import Reuse
+from freshd.core.effects import Effect, Fly, Publish, Tell, Wake
 from freshd.core.events import Event, Fields
 from freshd.core.model import Moment, Standing
 from freshd.core.outcome import Remedy
-from freshd.core.state import Doubt, Effect, Fly, Parked, Phase, Plan, Publish, State, Tell, Wake, Want
+from freshd.core.state import Doubt, Parked, Phase, Plan, State, Want
 
 SAVE_AGAIN_SECONDS: Final = 1.0
 """How often an answer that is not durable yet is written again."""

@@ -13,36 +13,25 @@ from freshd.core import ladder
 from freshd.core.age import age, left
 from freshd.core.arrange import park, publish, unusable
 from freshd.core.contract import Reuse
+from freshd.core.effects import Effect, Finish, Fly, Tell, Withdraw
 from freshd.core.events import Event, Fields
-from freshd.core.model import Earlier, Intent, Moment, Standing
-from freshd.core.outcome import Rejected, Remedy
-from freshd.core.state import (
-    REFUSED_IN_A_ROW,
+from freshd.core.happenings import (
     Booted,
     Broke,
     Committed,
-    Doubt,
     Doubted,
-    Effect,
     Enrolling,
-    Finish,
-    Fly,
     Happening,
     Held,
     Outdated,
-    Parked,
-    Phase,
-    Plan,
     Refusal,
     SaveFailed,
-    State,
-    Tell,
     Unable,
     Unsent,
-    Want,
-    Withdraw,
-    doubt_of,
 )
+from freshd.core.model import Earlier, Intent, Moment, Standing
+from freshd.core.outcome import Rejected, Remedy
+from freshd.core.state import REFUSED_IN_A_ROW, Doubt, Parked, Phase, Plan, State, Want, doubt_of
 
 Outcome = tuple[State, list[Effect]]
 BUG_WAIT_SECONDS: Final = 300.0
@@ -264,7 +253,7 @@ def _held(_plan: Plan, state: State, event: Held, now: Moment) -> Outcome:
 
 
 def _outdated(plan: Plan, state: State, event: Outdated, now: Moment) -> Outcome:
-    standing = replace(event.standing, settled=state.standing.settled)
+    standing = _with_verdicts(replace(event.standing, settled=state.standing.settled), state.standing)
     phase = Phase.LIVE if standing.generation else Phase.VACANT
     is_same = (standing.lineage, standing.obtained) == (state.standing.lineage, state.standing.obtained)
     doubt = state.doubt if is_same else None
@@ -272,6 +261,16 @@ def _outdated(plan: Plan, state: State, event: Outdated, now: Moment) -> Outcome
     fresh = replace(_aged(plan, state, standing, now, 0.0), phase=phase, doubt=doubt, next_rung=None)
     resolved = [] if doubt is not None else _cleared(plan, replace(state, parked=None))
     return fresh, [*publish(fresh), Tell(Event("record.newer", state.standing.account)), *resolved]
+
+
+def _with_verdicts(standing: Standing, known: Standing) -> Standing:
+    """What was read, and what had been found of the very same grant, which a bare record does not tell (I5)."""
+    if (standing.lineage, standing.generation) != (known.lineage, known.generation):
+        return standing
+    return replace(
+        standing, held=standing.held - known.dead.keys(), dead=known.dead, withheld=known.withheld,
+        held_back=known.held_back,
+    )  # fmt: skip
 
 
 def _unable(_plan: Plan, state: State, event: Unable, now: Moment) -> Outcome:

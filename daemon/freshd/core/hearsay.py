@@ -11,25 +11,12 @@ from typing import Final
 from freshd.core import policy
 from freshd.core.arrange import LOST_TWICE, unpark
 from freshd.core.contract import Contract
+from freshd.core.effects import Effect, Probe, SaveAgain, Tell
 from freshd.core.events import Event
+from freshd.core.happenings import Demanded, Happening, Probed, Refused, Settled
 from freshd.core.model import Moment
 from freshd.core.outcome import Remedy
-from freshd.core.state import (
-    REFUSED_IN_A_ROW,
-    Demanded,
-    Effect,
-    Happening,
-    Phase,
-    Plan,
-    Probe,
-    Probed,
-    Refused,
-    SaveAgain,
-    Settled,
-    State,
-    Tell,
-    Want,
-)
+from freshd.core.state import REFUSED_IN_A_ROW, Phase, Plan, State, Want
 
 Outcome = tuple[State, list[Effect]]
 RETRYABLE_BY_FORCE: Final = frozenset({Remedy.CONFIG, Remedy.UNAVAILABLE, Remedy.BUG, Remedy.WAIT, Remedy.REREAD})

@@ -20,15 +20,14 @@ from typing import Final
 
 from freshd.core import endings, hearsay
 from freshd.core.arrange import arrange
-from freshd.core.model import Moment, Standing
-from freshd.core.state import (
+from freshd.core.effects import Effect
+from freshd.core.happenings import (
     Booted,
     Broke,
     Committed,
     Demanded,
     Doubted,
     Due,
-    Effect,
     Enrolling,
     Forced,
     Forgotten,
@@ -37,8 +36,6 @@ from freshd.core.state import (
     HostBack,
     Outdated,
     Paused,
-    Phase,
-    Plan,
     Probed,
     Reconfigured,
     Refusal,
@@ -47,10 +44,11 @@ from freshd.core.state import (
     Retired,
     SaveFailed,
     Settled,
-    State,
     Unable,
     Unsent,
 )
+from freshd.core.model import Moment, Standing
+from freshd.core.state import Phase, Plan, State
 
 Handler = Callable[[Plan, State, Happening, Moment], tuple[State, list[Effect]]]
 P = Phase

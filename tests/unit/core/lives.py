@@ -11,21 +11,15 @@ from collections.abc import Iterable
 
 from freshd.core import lifecycle
 from freshd.core.contract import Contract, Kills, Reuse
-from freshd.core.ladder import Rung
-from freshd.core.model import Binding, Intent, Lease, Moment, Secret, Standing
-from freshd.core.outcome import Rejected, Remedy
-from freshd.core.settings import Margins
-from freshd.core.state import (
+from freshd.core.effects import Effect, Finish, Fly, Probe, Publish, Tell, Wake, Withdraw
+from freshd.core.happenings import (
     Booted,
     Broke,
     Committed,
     Demanded,
     Doubted,
     Due,
-    Effect,
     Enrolling,
-    Finish,
-    Fly,
     Forced,
     Forgotten,
     Happening,
@@ -33,11 +27,7 @@ from freshd.core.state import (
     HostBack,
     Outdated,
     Paused,
-    Phase,
-    Plan,
-    Probe,
     Probed,
-    Publish,
     Reconfigured,
     Refusal,
     Refused,
@@ -45,13 +35,14 @@ from freshd.core.state import (
     Retired,
     SaveFailed,
     Settled,
-    State,
-    Tell,
     Unable,
     Unsent,
-    Wake,
-    Withdraw,
 )
+from freshd.core.ladder import Rung
+from freshd.core.model import Binding, Intent, Lease, Moment, Secret, Standing
+from freshd.core.outcome import Rejected, Remedy
+from freshd.core.settings import Margins
+from freshd.core.state import Phase, Plan, State
 
 BOUND = Binding("oauth2", "https://service.example", "client")
 ELSEWHERE = Binding("oauth2", "https://other.example", "client")

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
-from freshd.core.ladder import Ladder
-from freshd.core.model import Moment, Standing
-from freshd.core.outcome import Rejected, Remedy
-from freshd.core.state import (
+from freshd.core.effects import Effect, Fly, Publish
+from freshd.core.happenings import (
     Booted,
     Demanded,
     Due,
-    Fly,
+    Enrolling,
     Forced,
     Happening,
-    Parked,
-    Phase,
+    Outdated,
     Probed,
-    Publish,
     Reconfigured,
     Refusal,
     Refused,
     Resumed,
     Settled,
 )
+from freshd.core.ladder import Ladder
+from freshd.core.model import Moment, Standing
+from freshd.core.outcome import Rejected, Remedy
+from freshd.core.state import Parked, Phase
 from tests.unit.core.lives import ISSUE, LADDERS, LOGIN, PERSON, REFRESH, Life, plan_of, standing_of
 
 START = Moment(1_700_000_000.0, 1000.0, "boot-0")
@@ -96,3 +97,32 @@ def test_a_new_grant_ends_it() -> None:
     assert life.state.phase is Phase.LIVE
     assert life.state.parked is None
     assert life.told.count("account.recovered") == 1
+
+
+FOUND = [{"dead": {"refresh_token": CODE}}, {"withheld": "another subject"}, {"held_back": "an old copy"}]
+
+
+def read_anew(found: dict[str, Any], generation: int) -> tuple[Life, list[Effect]]:
+    """An enrolment finds the record not as it was; what it reads is bare of all that was found of the grant."""
+    bare = standing_of(3, START)
+    found_of = dataclasses.replace(bare, held=bare.held - found.get("dead", {}).keys(), **found)
+    life = Life(plan_of((REFRESH, PERSON)), found_of)
+    life.step(Enrolling(PERSON.name, "two"))
+    return life, life.step(Outdated(life.state.attempt, dataclasses.replace(bare, generation=generation)))
+
+
+@pytest.mark.parametrize("found", FOUND)
+def test_I5_to_read_the_same_grant_again_acquits_it_of_nothing(found: dict[str, Any]) -> None:
+    life, effects = read_anew(found, 3)
+    assert {name: getattr(life.state.standing, name) for name in found} == found
+    assert life.state.phase is Phase.PARKED
+    assert "withheld" not in found or not [effect for effect in effects if isinstance(effect, Publish)]
+    life.pass_time(40_000.0)
+    assert not [effect for effect in life.step(Forced()) if isinstance(effect, Fly)]
+
+
+@pytest.mark.parametrize("found", FOUND)
+def test_of_a_newer_grant_nothing_was_found_yet(found: dict[str, Any]) -> None:
+    life, _ = read_anew(found, 4)
+    assert life.state.standing == dataclasses.replace(standing_of(3, START), generation=4)
+    assert life.state.phase in (Phase.LIVE, Phase.SPENDING)

@@ -9,45 +9,35 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from freshd.core import lifecycle
-from freshd.core import state as states
+from freshd.core import happenings, lifecycle
 from freshd.core.contract import Contract, Kills, Reuse
-from freshd.core.ladder import Rung
-from freshd.core.model import Moment, Standing
-from freshd.core.outcome import Rejected, Remedy
-from freshd.core.state import (
+from freshd.core.effects import Effect, Finish, Fly, Probe, Publish, SaveAgain, Tell
+from freshd.core.happenings import (
     Booted,
     Broke,
     Demanded,
-    Doubt,
     Due,
     Enrolling,
-    Finish,
-    Fly,
     Forced,
     Forgotten,
     Held,
     HostBack,
     Outdated,
-    Parked,
     Paused,
-    Phase,
-    Plan,
-    Probe,
     Probed,
-    Publish,
     Reconfigured,
     Refused,
     Resumed,
     Retired,
-    SaveAgain,
     SaveFailed,
     Settled,
-    State,
-    Tell,
     Unable,
     Unsent,
 )
+from freshd.core.ladder import Rung
+from freshd.core.model import Moment, Standing
+from freshd.core.outcome import Rejected, Remedy
+from freshd.core.state import Doubt, Parked, Phase, Plan, State
 from tests.unit.core.lives import (
     BOUND,
     DEFAULT,
@@ -83,11 +73,11 @@ def doubtful(contract: Contract = DEFAULT, ladder: tuple[Rung, ...] = LADDERS[0]
     return life
 
 
-def names(effects: list[states.Effect]) -> list[str]:
+def names(effects: list[Effect]) -> list[str]:
     return [effect.event.name for effect in effects if isinstance(effect, Tell)]
 
 
-def flights(effects: list[states.Effect]) -> list[Fly]:
+def flights(effects: list[Effect]) -> list[Fly]:
     return [effect for effect in effects if isinstance(effect, Fly)]
 
 
@@ -95,7 +85,7 @@ def flights(effects: list[states.Effect]) -> list[Fly]:
 
 
 def test_the_table_has_a_handler_for_every_phase_and_every_event() -> None:
-    events = {kind for part in typing.get_args(states.Happening) for kind in (typing.get_args(part) or (part,))}
+    events = {kind for part in typing.get_args(happenings.Happening) for kind in (typing.get_args(part) or (part,))}
     assert {(phase, event) for phase in Phase for event in events} == set(lifecycle.TABLE)
 
 
@@ -521,7 +511,9 @@ def test_an_enrolment_by_somebody_else_leaves_the_lineage_in_force_at_work() -> 
     life = live()
     life.step(Enrolling("authorize", "two"))
     life.air = None
-    life.step(states.Committed(life.state.attempt, dataclasses.replace(life.journal, intent=None, withheld="other")))
+    life.step(
+        happenings.Committed(life.state.attempt, dataclasses.replace(life.journal, intent=None, withheld="other"))
+    )
     assert life.state.phase is Phase.LIVE
     assert {"identity.wrong", "enrolment.failed"} <= set(life.told)
     assert flights(life.wait_for_alarm())
@@ -547,7 +539,7 @@ def test_an_escrow_of_an_enrolment_that_was_refused_leaves_the_old_lineage_alone
     life.air = None
     life.before_flight = None
     life.journal = dataclasses.replace(life.journal, intent=None, escrowed=False)
-    life.step(states.Refusal(life.state.attempt, Rejected("invalid_grant", Remedy.PERSON), life.journal))
+    life.step(happenings.Refusal(life.state.attempt, Rejected("invalid_grant", Remedy.PERSON), life.journal))
     assert life.state.phase is Phase.LIVE
     assert flights(life.wait_for_alarm())
 
@@ -660,7 +652,7 @@ def test_a_grant_that_is_gone_is_told_and_told_again_after_a_restart() -> None:
     life.wait_for_alarm()
     bare = dataclasses.replace(standing_of(2, life.now), held=frozenset({"other"}))
     life.journal, life.air = bare, None
-    life.step(states.Committed(life.state.attempt, bare))
+    life.step(happenings.Committed(life.state.attempt, bare))
     assert "grant.gone" in life.told
     assert "grant.gone" in names(life.crash())
 
@@ -691,7 +683,7 @@ def test_the_end_of_a_grant_is_announced_once_per_step_however_often_it_is_refre
             life.generations += 1
             fresh = dataclasses.replace(standing_of(life.generations, life.now), enrolled=enrolled)
             life.journal, life.air = fresh, None
-            life.step(states.Committed(life.state.attempt, fresh))
+            life.step(happenings.Committed(life.state.attempt, fresh))
     assert life.told.count("grant.ending") == 1
 
 
@@ -705,7 +697,7 @@ def test_a_grant_that_outlives_its_stated_end_is_not_renewed_without_pause() -> 
         life.generations += 1
         fresh = dataclasses.replace(standing_of(life.generations, life.now), obtained=first, valid_for=1800.0)
         life.journal, life.air = fresh, None
-        life.step(states.Committed(life.state.attempt, fresh))
+        life.step(happenings.Committed(life.state.attempt, fresh))
         assert life.alarm is not None
         assert life.alarm >= life.now.boot + HOUR / 2
         life.wait_for_alarm()

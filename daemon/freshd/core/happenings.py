@@ -1,0 +1,190 @@
+"""What can happen to an account: every event that `core.lifecycle` takes, in any phase.
+
+Rules
+-----
+* A flight's ending carries the attempt it belongs to; one of another attempt is late and changes nothing.
+* An event says what has become true, never what is to be done about it.
+* None carries a grant's secret but `Enrolling`: what a person obtained, on its way to the one exchange that uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from freshd.core.model import EMPTY, Moment, Secret, Standing
+from freshd.core.outcome import Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Booted:
+    """The vault told how the account stands."""
+
+    standing: Standing
+    high_water: float
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The account's alarm rang, or the clock was found to have jumped."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostBack:
+    """The account's host answers again, as another account has found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demanded:
+    """A reader needs a lease with at least `min_ttl` seconds left."""
+
+    min_ttl: float
+
+
+@dataclass(frozen=True, slots=True)
+class Forced:
+    """An operator wants a renewal now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A consumer says that a service refused this lease; `dead` is the provider's judgement of its words."""
+
+    fingerprint: str
+    dead: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What a harmless call, made when `attempt` was the newest flight, said of the lease.  None: cannot tell."""
+
+    fingerprint: str
+    alive: bool | None
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolling:
+    """A person obtained something that founds a new lineage; it is exchanged once."""
+
+    rung: str
+    candidate: str
+    material: Mapping[str, Secret] = field(default_factory=lambda: EMPTY)
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The exchange ended well: durable and read back.  `notes`: what of the answer could not be used, by its name."""
+
+    attempt: int
+    standing: Standing
+    notes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The service itself said no.  `standing`: after the intent was closed; None where nothing of it changed."""
+
+    attempt: int
+    rejected: Rejected
+    standing: Standing | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """Nobody knows what came of the call; the intent stays."""
+
+    attempt: int
+    why: str
+    sent: Moment
+    replays: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """Nothing left the machine."""
+
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The pacer said not yet: `wait` seconds."""
+
+    attempt: int
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """The record was not what the flight had started from."""
+
+    attempt: int
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Unable:
+    """Our own side could not (vault locked, keyring away, disk full before the call); nothing was sent."""
+
+    attempt: int
+    type: str
+    cause: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broke:
+    """A bug: an exception nobody expected.  `kind` is its class name."""
+
+    attempt: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class SaveFailed:
+    """Answered, and not durable yet."""
+
+    attempt: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """An operator wants no renewal for now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """And now again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """The account left the configuration; its record stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigured:
+    """The account's configuration changed, or it came back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The OS keyring holds the newest grant, or does not yet."""
+
+    settled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """An operator has the account erased."""
+
+
+Ending = Committed | Refusal | Doubted | Unsent | Held | Outdated | Unable | Broke
+Happening = (
+    Booted | Due | HostBack | Demanded | Forced | Refused | Probed | Enrolling | Ending | SaveFailed
+    | Paused | Resumed | Retired | Reconfigured | Settled | Forgotten
+)  # fmt: skip

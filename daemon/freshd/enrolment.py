@@ -1,0 +1,107 @@
+"""How a person gives an account a grant: enrol-begin says what to do, enrol-finish takes what came of it.
+
+Rules
+-----
+* What a person brought is exchanged once, however often it is handed in (I5).
+* An answer is exchanged only for the session, and the account, that asked for it.
+* Sessions live in memory, end by themselves, and are few; a restart ends them.
+* A person's code goes in, nothing of it comes out: no answer and no error holds a secret (I8, I12).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from freshd.core.happenings import Enrolling
+from freshd.core.model import Secret
+from freshd.core.state import State
+from freshd.errors import NotPossible
+from freshd.ports import Asked, Provider
+from freshd.supervisor import Supervisor
+from freshd.turn import Verb, decided, landed
+
+SESSION_SECONDS: Final = 900.0
+MAX_SESSIONS: Final = 64
+PENDING: Final = frozenset({"authorization_pending", "slow_down", "held"})
+"""Outcomes after which the same enrolment is asked for again; a device flow also goes on where nothing was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An enrolment under way: what the person's answer will be checked against."""
+
+    account: str
+    asked: Asked
+    ends: float
+
+
+class Enrolment:
+    """The sessions of one daemon.  `verbs`: by name; the account was checked by whoever calls."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._sessions: dict[str, Session] = {}
+        self._finishing: set[str] = set()
+        self.verbs: Mapping[str, Verb] = {"enrol-begin": self._begin, "enrol-finish": self._finish_once}
+
+    async def _begin(self, account: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        provider: Provider = self._supervisor.keeper(account).provider(account)
+        redirect = args.get("redirect_uri")
+        asked = await provider.ask(str(args.get("flow", "code")), None if redirect is None else str(redirect))
+        now = self._supervisor.clock.boot()
+        self._sessions = {key: kept for key, kept in self._sessions.items() if kept.ends > now}
+        if len(self._sessions) >= MAX_SESSIONS:
+            raise NotPossible("too many enrolments are under way", "finish one, or wait until they expire")
+        session = secrets.token_urlsafe(24)
+        self._sessions[session] = Session(account, asked, now + min(asked.expires_in, SESSION_SECONDS))
+        return {
+            "session": session, "url": asked.url, "user_code": asked.user_code, "interval": asked.interval,
+            "expires_in": min(asked.expires_in, SESSION_SECONDS),
+        }  # fmt: skip
+
+    async def _finish_once(self, account: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        key = str(args.get("session", ""))
+        if key in self._finishing:
+            return {"done": False, "account": account, "pending": "held"}
+        self._finishing.add(key)
+        try:
+            return await self._finish(account, key, args)
+        finally:
+            self._finishing.discard(key)
+
+    async def _finish(self, account: str, key: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        session = self._sessions.get(key)
+        if session is None or session.account != account or session.ends < self._supervisor.clock.boot():
+            raise NotPossible("this enrolment is unknown or over", f"begin again: freshd enrol {account}")
+        given = {key: Secret(str(args[key])) for key in ("code", "state", "iss", "error") if args.get(key) is not None}
+        _check_state(session, given, account)
+        before = await landed(self._supervisor, account)
+        event = Enrolling(session.asked.rung, secrets.token_hex(16), {**session.asked.material, **given})
+        self._supervisor.post(account, event)
+        after = await landed(self._supervisor, account)
+        if after.refreshes == before.refreshes:
+            return self._undone(account, key, after)
+        del self._sessions[key]
+        await decided(self._supervisor)
+        return {"done": True, "account": account, "generation": after.standing.generation}
+
+    def _undone(self, account: str, key: str, after: State) -> Mapping[str, Any]:
+        outcome = after.last_outcome or "failed"
+        session = self._sessions[key]
+        if outcome in PENDING or (session.asked.rung == "device" and outcome == "unsent"):
+            return {"done": False, "account": account, "pending": outcome}
+        self._sessions.pop(key, None)
+        raise NotPossible(
+            f"the service did not accept the enrolment: {outcome}", f"begin again: freshd enrol {account}"
+        )
+
+
+def _check_state(session: Session, given: Mapping[str, Secret], account: str) -> None:
+    expected = session.asked.material.get("expected_state")
+    if expected is not None and given.get("state") != expected:
+        raise NotPossible(
+            "the answer belongs to another enrolment (state differs)", f"begin again: freshd enrol {account}"
+        )

@@ -1,0 +1,195 @@
+"""Operators' verbs: refresh, pause, resume, forget, revoke, confirm, import, history.
+
+Rules
+-----
+* A verb goes through the account's keeper or, for a record nobody keeps, straight to the vault.
+* None waits for ever, and none cancels a flight (`turn`).
+* Only what is in question can be confirmed: neither a secret that was declared dead (I5) nor a stranger's grant.
+* An import is stored and read back, and nothing of it is spent; `history` changes nothing (I8).
+* No answer holds a secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from freshd import health
+from freshd.core import ladder
+from freshd.core.arrange import next_job
+from freshd.core.happenings import Booted, Forced
+from freshd.core.model import Change, Grant, Intent, Secret, Standing
+from freshd.core.state import Phase, State
+from freshd.errors import KeyringUnavailable, NotPossible
+from freshd.ports import Line
+from freshd.supervisor import Supervisor
+from freshd.turn import STEP_WAIT_SECONDS, Verb, decided, is_decided, landed, quiet
+
+
+class Operators:
+    """What operators may do to an account.  `verbs`: by name; the account was checked by whoever calls."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self.verbs: Mapping[str, Verb] = {
+            "refresh": self._refresh, "pause": self._pause, "resume": self._resume, "forget": self._forget,
+            "revoke": self._revoke, "confirm": self._confirm, "import": self._import, "history": self._history,
+        }  # fmt: skip
+
+    async def _refresh(self, account: str, _args: Mapping[str, Any]) -> Mapping[str, Any]:
+        keeper = self._supervisor.keeper(account)
+        before = await landed(self._supervisor, account)
+        ends = self._supervisor.clock.boot() + STEP_WAIT_SECONDS
+        self._supervisor.post(account, Forced())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STEP_WAIT_SECONDS):
+                after = keeper.accounts[account]
+                while after.refreshes == before.refreshes and (
+                    after.phase in (Phase.SPENDING, Phase.UNSAVED) or (after.want and self._comes_by(account, ends))
+                ):
+                    await keeper.changed(account)
+                    after = keeper.accounts[account]
+        after = keeper.accounts[account]
+        if after.refreshes == before.refreshes or after.lease == before.lease:
+            raise self._not_refreshed(account, after)
+        return {"account": account, "generation": after.standing.generation}
+
+    def _comes_by(self, account: str, ends: float) -> bool:
+        """Whether the next attempt comes before that boot-time second."""
+        plan, state = self._supervisor.keeper(account).plan(account), self._supervisor.state(account)
+        if health.is_hopeless(plan, state):
+            return False
+        job = next_job(plan, state, self._supervisor.clock.now())
+        return job is not None and job.at <= ends
+
+    def _not_refreshed(self, account: str, after: State) -> NotPossible:
+        supervisor = self._supervisor
+        kind, plan = supervisor.members[account].kind, supervisor.keeper(account).plan(account)
+        view = health.of(kind, plan, after, supervisor.clock)
+        why = view.reason or after.last_outcome or after.phase.value
+        at = view.next_refresh_at
+        due = "" if at is None else f"; next try in {max(0.0, at - supervisor.clock.now().wall):.0f} s"
+        return NotPossible(f"not refreshed: {why}{due}", view.remedy or f"freshd explain {account}")
+
+    async def _pause(self, account: str, _args: Mapping[str, Any]) -> Mapping[str, Any]:
+        await self._supervisor.pause(account, paused=True)
+        return {"account": account, "paused": True}
+
+    async def _resume(self, account: str, _args: Mapping[str, Any]) -> Mapping[str, Any]:
+        await self._supervisor.pause(account, paused=False)
+        return {"account": account, "paused": False}
+
+    async def _forget(self, account: str, _args: Mapping[str, Any]) -> Mapping[str, Any]:
+        if account not in self._supervisor.members:
+            await self._erase(account)
+        else:
+            async with quiet(self._supervisor, account):
+                await self._erase(account)
+        await decided(self._supervisor)
+        return {"account": account, "forgotten": True}
+
+    async def _revoke(self, account: str, _args: Mapping[str, Any]) -> Mapping[str, Any]:
+        keeper = self._supervisor.keeper(account)
+        async with quiet(self._supervisor, account):
+            record = await self._supervisor.vault.read(account)
+            done = await keeper.provider(account).revoke(record)
+            await self._erase(account)
+        await decided(self._supervisor)
+        return {"account": account, "revoked": done}
+
+    async def _erase(self, account: str) -> None:
+        """Erase the record.  Where the journal let go and the keyring has still to follow, it is gone all the same."""
+        try:
+            await self._supervisor.vault.forget(account)
+        except KeyringUnavailable:
+            self._supervisor.erased(account)
+            raise
+        self._supervisor.erased(account)
+
+    async def _confirm(self, account: str, _args: Mapping[str, Any]) -> Mapping[str, Any]:
+        keeper = self._supervisor.keeper(account)
+        async with quiet(self._supervisor, account) as state:
+            standing = state.standing
+            binding = keeper.provider(account).binding
+            if standing.held_back:
+                await self._trust(account, standing)
+            elif standing.binding is not None and not standing.binding.fits(binding):
+                standing = await self._rebind(account, standing)
+            elif not self._supervisor.vault.rolled_back:
+                raise NotPossible("there is nothing to confirm", f"freshd explain {account}")
+            if is_decided(self._supervisor):
+                await self._supervisor.vault.accept()
+        return {"account": account, "generation": standing.generation}
+
+    async def _rebind(self, account: str, standing: Standing) -> Standing:
+        """The change of the configuration was meant: the grant belongs to what is configured now."""
+        if standing.broken or standing.withheld or standing.dead:
+            raise NotPossible("the grant cannot be used, wherever it belongs", f"freshd enrol {account}")
+        record = await self._supervisor.vault.read(account)
+        if record.grant is None:
+            raise NotPossible("the account holds no grant", f"freshd enrol {account}")
+        bound = replace(record.grant, binding=self._supervisor.keeper(account).provider(account).binding)
+        return await self._write(account, bound, "confirm", record.generation + 1)
+
+    async def _trust(self, account: str, standing: Standing) -> None:
+        """The journal may be an old copy: the grant goes on, but as one that may be spent (design 6).
+
+        An answer in escrow is the newest there is: it is finished, for the secret it replaced is spent.
+        """
+        supervisor = self._supervisor
+        if standing.escrowed:
+            supervisor.post(account, Booted(replace(standing, held_back=None), supervisor.vault.high_water))
+            return
+        rung = ladder.top(supervisor.keeper(account).plan(account).ladder, standing.held)
+        if rung is None:
+            raise NotPossible("the account holds nothing to renew with", f"freshd enrol {account}")
+        now = supervisor.clock.now()
+        intent = Intent(secrets.token_hex(8), account, rung.name, standing.lineage, standing.generation, now)
+        await supervisor.vault.intend(intent, {})
+        await supervisor.vault.doubt(intent, {}, Line(now, "confirm", "rolled-back", standing.generation))
+        supervisor.post(account, Booted(replace(standing, held_back=None, intent=intent), supervisor.vault.high_water))
+
+    async def _history(self, account: str, _args: Mapping[str, Any]) -> Mapping[str, Any]:
+        lines = await self._supervisor.vault.history(account)
+        return {
+            "account": account,
+            "lines": [
+                {
+                    "at": line.at.wall,
+                    "rung": line.rung,
+                    "outcome": line.outcome,
+                    "generation": line.generation,
+                    "detail": line.detail,
+                }
+                for line in lines
+            ],
+        }
+
+    async def _import(self, account: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Found a lineage on secrets obtained elsewhere: stored and read back, nothing of them spent."""
+        supervisor = self._supervisor
+        keeper = supervisor.keeper(account)
+        given = args.get("secrets")
+        if not isinstance(given, dict) or not given or not all(isinstance(one, str) and one for one in given.values()):
+            raise NotPossible("nothing to import", 'send {"secrets": {"refresh_token": "…"}}')
+        secrets_given = {str(key): Secret(value) for key, value in given.items()}
+        if ladder.top(keeper.plan(account).ladder, secrets_given) is None:
+            wanted = sorted({name for rung in keeper.plan(account).ladder for name in rung.needs})
+            raise NotPossible("these secrets renew nothing here", "this account renews with: " + ", ".join(wanted))
+        async with quiet(self._supervisor, account) as state:
+            now = supervisor.clock.now()
+            grant = Grant(secrets.token_hex(16), keeper.provider(account).binding, secrets_given, now, now)
+            kept = await self._write(account, grant, "import", state.standing.generation + 1)
+        await decided(self._supervisor)
+        return {"account": account, "generation": kept.generation}
+
+    async def _write(self, account: str, grant: Grant, why: str, generation: int) -> Standing:
+        supervisor = self._supervisor
+        line = Line(supervisor.clock.now(), why, "ok", generation)
+        kept = await supervisor.vault.commit(None, account, [Change(account, grant=grant)], {}, line)
+        supervisor.post(account, Booted(kept[account], supervisor.vault.high_water))
+        return kept[account]

@@ -1,0 +1,62 @@
+"""An operator's turn at one account: after what is in the air, and never for ever.
+
+Rules
+-----
+* A flight is waited for, never cancelled; one that does not land in time is told of, and goes on.
+* Whoever writes holds the family's lock, so that the record it read is the one it changes (I1).
+* A journal taken for an old copy is the right one again once every account it held back is decided; not before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from freshd.core.state import State
+from freshd.errors import FreshdError, NotPossible
+from freshd.supervisor import Supervisor
+
+STEP_WAIT_SECONDS: Final = 120.0
+"""How long an operator's verb waits for a flight to land before it says that it goes on without them."""
+Verb = Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+"""Account and arguments in, answer out.  Raises FreshdError with the remedy."""
+
+
+async def landed(supervisor: Supervisor, account: str) -> State:
+    """The account's state once nothing of it is in the air.  Raises NotPossible where that takes too long."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(STEP_WAIT_SECONDS):
+            return await supervisor.keeper(account).landed(account)
+    raise _under_way(account)
+
+
+@contextlib.asynccontextmanager
+async def quiet(supervisor: Supervisor, account: str) -> AsyncIterator[State]:
+    """The family's lock, as `Keeper.quiet`.  Raises NotPossible where it is not to be had."""
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(STEP_WAIT_SECONDS):
+                state = await stack.enter_async_context(supervisor.keeper(account).quiet(account))
+        except TimeoutError:
+            raise _under_way(account) from None
+        yield state
+
+
+def is_decided(supervisor: Supervisor) -> bool:
+    """Whether the journal is taken for an old copy still, and nobody is held back by that any more."""
+    if not supervisor.vault.rolled_back:
+        return False
+    return not any(supervisor.state(name).standing.held_back for name in supervisor.members)
+
+
+async def decided(supervisor: Supervisor) -> None:
+    """A verb may have been about the last account that was held back; `confirm` does it where this cannot."""
+    if is_decided(supervisor):
+        with contextlib.suppress(FreshdError):
+            await supervisor.vault.accept()
+
+
+def _under_way(account: str) -> NotPossible:
+    return NotPossible("a call of this account is still under way", f"freshd status {account}, and try again")
