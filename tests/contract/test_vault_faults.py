@@ -51,6 +51,24 @@ async def test_a_journal_of_a_newer_version_is_left_alone(bed: Bed) -> None:
     await refused(bed, VaultForeign, "version 99")
 
 
+@pytest.mark.parametrize("what", ["gone", "empty"])
+async def test_a_journal_that_vanished_is_not_taken_for_a_new_vault(bed: Bed, what: str) -> None:
+    vault = await bed.open()
+    await enrolled(bed, vault, "a")
+    await bed.aclose()
+    for name in ("journal.db-wal", "journal.db-shm", "journal.db"):
+        (bed.folder / name).unlink(missing_ok=True)
+    if what == "empty":
+        (bed.folder / "journal.db").touch(mode=0o600)
+    with pytest.raises(StoreError, match="gone or empty") as caught:
+        await bed.open()
+    await bed.aclose()
+    (bed.folder / "ballast").unlink()
+    assert str(bed.folder / "ballast") in caught.value.remedy
+    assert await (await bed.open()).open() == {}
+    await bed.aclose()
+
+
 async def test_somebody_elses_database_is_left_alone(bed: Bed) -> None:
     await (await bed.open()).aclose()
     pragma(bed, "application_id = 7")

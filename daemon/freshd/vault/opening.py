@@ -117,6 +117,7 @@ class Opening:
     def _begin(self) -> None:
         statedir.prepare(self._setup.state_dir)
         self._lock.take()
+        self._must_not_have_vanished()
         try:
             self._begin_journal()
         except StoreError:
@@ -124,6 +125,15 @@ class Opening:
                 raise
             self._begin_journal()
         self.reader.start()
+
+    def _must_not_have_vanished(self) -> None:
+        """The ballast is made after the journal's first commit: where it lies alone, a journal was here."""
+        ballast = self._setup.state_dir / BALLAST_FILE
+        if ballast.exists() and not (self._path.exists() and self._path.stat().st_size):
+            raise StoreError(
+                f"{self._path} is gone or empty, though this state directory was in use",
+                f"bring the journal back from a backup; or, to begin anew without its grants: rm {ballast}",
+            )
 
     def _begin_journal(self) -> None:
         schema.make_file(self._path)
