@@ -21,7 +21,7 @@ from freshd.core.state import State
 from freshd.errors import NotPossible
 from freshd.ports import Asked, Provider
 from freshd.supervisor import Supervisor
-from freshd.turn import Verb, decided, landed
+from freshd.turn import Verb, decided, is_moved, landed
 
 SESSION_SECONDS: Final = 900.0
 MAX_SESSIONS: Final = 64
@@ -49,6 +49,7 @@ class Enrolment:
 
     async def _begin(self, account: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
         provider: Provider = self._supervisor.keeper(account).provider(account)
+        self._must_not_displace(account)
         redirect = args.get("redirect_uri")
         asked = await provider.ask(str(args.get("flow", "code")), None if redirect is None else str(redirect))
         now = self._supervisor.clock.boot()
@@ -61,6 +62,13 @@ class Enrolment:
             "session": session, "url": asked.url, "user_code": asked.user_code, "interval": asked.interval,
             "expires_in": min(asked.expires_in, SESSION_SECONDS),
         }  # fmt: skip
+
+    def _must_not_displace(self, account: str) -> None:
+        """An attempt would take the place of an answer that waits in escrow: that one comes first (I3)."""
+        standing = self._supervisor.state(account).standing
+        is_usable = not (standing.broken or standing.withheld or standing.dead)
+        if standing.escrowed and is_usable and (standing.held_back or is_moved(self._supervisor, account)):
+            raise NotPossible("an answer of the service waits to be finished", f"freshd confirm {account}; then enrol")
 
     async def _finish_once(self, account: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
         key = str(args.get("session", ""))

@@ -16,6 +16,7 @@ Rules
 * An exception after point 3 is a doubt, never a retry: nobody knows what was sent.
 * Waiting (for the record, for what is free) may have made the pace or a grace period run out: both are asked again,
   without awaiting anything more, when the call is charged.
+* Once `close` was called no exchange gets past point 3: those under way end, those that wait are held.
 * Nothing here is cancelled: the flight's task belongs to the supervisor, callers only wait for it.
 
 A rung that spends nothing skips 3 and 5; its charge is still durable before the call (I6).
@@ -40,6 +41,8 @@ from freshd.ports import Clock, Line, Provider, Vault
 
 DEADLINE_SECONDS: Final = 60.0
 """Second net over the provider's own deadline: a call still silent by then is lost."""
+CLOSED_WAIT_SECONDS: Final = 1.0
+"""What a flight is told that may not leave any more; nothing is launched after it."""
 JUDGES_SECRET: Final = frozenset({Remedy.CLIMB, Remedy.RESET, Remedy.PERSON})
 """Refusals that settle a doubt; any other says nothing of what an earlier call came to."""
 T = TypeVar("T")
@@ -80,6 +83,11 @@ class Exchange:
         self._pacer = pacer
         self._clock = clock
         self._trace = trace
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Let nothing leave any more: what the end of the daemon would cut off is a lost answer of our own making."""
+        self._is_closed = True
 
     async def run(self, order: Order, provider: Provider, rescue: Rescue) -> Ending:
         """One exchange, from asking the pacer to the read-back commit.  Never raises but for cancellation."""
@@ -88,7 +96,7 @@ class Exchange:
             return Broke(order.attempt, "UnknownRung")
         keys = provider.paces(order.rung)
         self._trace(1)
-        wait = self._pacer.wait(order.account, keys, self._clock.now())
+        wait = self._wait(order, keys, self._clock.now())
         if wait > 0:
             return Held(order.attempt, wait)
         try:
@@ -99,7 +107,7 @@ class Exchange:
             async with asyncio.timeout(DEADLINE_SECONDS):
                 found = await provider.prepare(order.rung, record)
             intent = self._intent(order, found)
-            wait = self._pacer.wait(order.account, keys, intent.sent)
+            wait = self._wait(order, keys, intent.sent)
             if wait > 0 or (order.before is not None and intent.sent.boot >= order.before):
                 return Held(order.attempt, wait)
             rows = self._pacer.charge(order.account, keys, intent.sent)
@@ -141,6 +149,9 @@ class Exchange:
             if not flight.rung.spends:
                 return Broke(attempt, type(error).__name__)
             return _doubted(flight, f"bug in the exchange: {type(error).__name__}")
+
+    def _wait(self, order: Order, keys: Keys, now: Moment) -> float:
+        return CLOSED_WAIT_SECONDS if self._is_closed else self._pacer.wait(order.account, keys, now)
 
     def _intent(self, order: Order, found: Mapping[str, Secret]) -> Intent:
         return Intent(
@@ -198,10 +209,7 @@ class Exchange:
             lambda: self._vault.commit(intent, intent.account, answered.changes, rows, line), rescue
         )
         self._trace(6)
-        standing = kept[intent.account]
-        if intent.earlier and standing.generation == intent.generation:
-            await self._put_back(_beneath(intent), rows, line, rescue)
-        return Committed(flight.order.attempt, standing, answered.notes)
+        return Committed(flight.order.attempt, kept[intent.account], answered.notes)
 
     async def _refused(self, flight: _Flight, rejected: Rejected, rescue: Rescue) -> Ending:
         waits = rejected.remedy in (Remedy.WAIT, Remedy.REREAD) or not rejected.known
@@ -229,20 +237,12 @@ class Exchange:
 
     async def _close(
         self, flight: _Flight, drop: frozenset[str], rows: Rows, line: Line, rescue: Rescue, dead: Mapping[str, str]
-    ) -> Standing | None:
-        """End an attempt that changed no grant; a doubt that it was made over stands again.  None: no news."""
-        intent = flight.intent
-        if not intent.earlier:
-            return await self._persist(lambda: self._vault.close(intent, drop, rows, line, dead), rescue)
-        if not drop and not dead:
-            await self._put_back(_beneath(intent), rows, line, rescue)
-            return None
-        standing = await self._persist(lambda: self._vault.close(intent, drop, rows, line, dead), rescue)
-        await self._put_back(_beneath(intent), rows, line, rescue)
-        return standing
+    ) -> Standing:
+        """End an attempt that changed no grant; a doubt that it was made over stands again with that."""
+        return await self._persist(lambda: self._vault.close(flight.intent, drop, rows, line, dead), rescue)
 
     async def _put_back(self, intent: Intent, rows: Rows, line: Line, rescue: Rescue) -> None:
-        """Let an older doubt stand in the journal again."""
+        """Let a doubt stand in the journal as it stood before."""
         await self._persist(lambda: self._vault.intend(intent, rows), rescue)
         await self._persist(lambda: self._vault.doubt(intent, rows, line), rescue)
 
@@ -318,15 +318,6 @@ def _doubted(flight: _Flight, why: str) -> Doubted:
 def _uncounted(intent: Intent) -> Intent:
     """A replay that was not looked at does not count; the doubt it was to settle stays."""
     return replace(intent, replays=intent.replays - 1)
-
-
-def _beneath(intent: Intent) -> Intent:
-    """The doubt that an attempt was made over, as an intent of its own."""
-    *older, last = intent.earlier
-    return replace(
-        intent, rung=last.rung, sent=last.sent, replays=last.replays, doubted=None, candidate=None, material=EMPTY,
-        earlier=tuple(older),
-    )  # fmt: skip
 
 
 def _standing_of(record: Record) -> Standing:

@@ -27,7 +27,7 @@ from freshd.core.state import Phase, State
 from freshd.errors import KeyringUnavailable, NotPossible
 from freshd.ports import Line
 from freshd.supervisor import Supervisor
-from freshd.turn import STEP_WAIT_SECONDS, Verb, decided, is_decided, landed, quiet
+from freshd.turn import STEP_WAIT_SECONDS, Verb, decided, is_decided, is_moved, landed, quiet
 
 
 class Operators:
@@ -111,19 +111,29 @@ class Operators:
         self._supervisor.erased(account)
 
     async def _confirm(self, account: str, _args: Mapping[str, Any]) -> Mapping[str, Any]:
-        keeper = self._supervisor.keeper(account)
+        was_moved = is_moved(self._supervisor, account)
+        if was_moved:
+            await self._finish_escrow(account)
         async with quiet(self._supervisor, account) as state:
             standing = state.standing
-            binding = keeper.provider(account).binding
             if standing.held_back:
                 await self._trust(account, standing)
-            elif standing.binding is not None and not standing.binding.fits(binding):
+            elif was_moved or is_moved(self._supervisor, account):
                 standing = await self._rebind(account, standing)
             elif not self._supervisor.vault.rolled_back:
                 raise NotPossible("there is nothing to confirm", f"freshd explain {account}")
             if is_decided(self._supervisor):
                 await self._supervisor.vault.accept()
         return {"account": account, "generation": standing.generation}
+
+    async def _finish_escrow(self, account: str) -> None:
+        """An answer in escrow is newer than the grant, which is spent: it is finished first (I5)."""
+        supervisor = self._supervisor
+        standing = supervisor.state(account).standing
+        if standing.escrowed and not standing.held_back:
+            meant = replace(standing, binding=supervisor.keeper(account).provider(account).binding)
+            supervisor.post(account, Booted(meant, supervisor.vault.high_water))
+            await landed(supervisor, account)
 
     async def _rebind(self, account: str, standing: Standing) -> Standing:
         """The change of the configuration was meant: the grant belongs to what is configured now."""

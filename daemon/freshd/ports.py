@@ -96,13 +96,17 @@ class Vault(Protocol):
     async def commit(
         self, intent: Intent | None, account: str, changes: Sequence[Change], rows: Mapping[str, Row], line: Line
     ) -> Mapping[str, Standing]:
-        """Point 6: generation+1 of every record touched, one transaction; clears intent and escrow; read back."""
+        """Point 6: generation+1 of every record touched, one transaction; clears intent and escrow; read back.
+
+        Where the answer was only set aside, a doubt that the attempt was made over stands again with that.
+        """
 
     async def close(
         self, intent: Intent, drop: frozenset[str], rows: Mapping[str, Row], line: Line, dead: Mapping[str, str]
     ) -> Standing:
         """End an attempt that changed no grant: clear intent and escrow, forget the secrets named by `drop` (I7).
 
+        A doubt that the attempt was made over stands again in the same transaction (I5).
         `dead`: secrets that the service itself declared dead, with its code: kept, marked, no longer held (I5).
         """
 

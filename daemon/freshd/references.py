@@ -105,7 +105,11 @@ class References:
             with contextlib.suppress(RuntimeError):  # the loop is gone: nobody is waiting
                 loop.call_soon_threadsafe(_settle, answer, outcome)
 
-        threading.Thread(target=work, name="freshd-reference", daemon=True).start()
+        try:
+            threading.Thread(target=work, name="freshd-reference", daemon=True).start()
+        except RuntimeError:
+            self._hanging.release()
+            raise SecretMissing("no thread can be started to look it up", "raise TasksMax= or ulimit -u") from None
         result: T = await answer
         return result
 

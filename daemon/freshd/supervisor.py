@@ -6,7 +6,8 @@ Rules
 * A vault without its sealing key is LOCKED, not broken: it is asked again until the key is there; nothing is parked.
 * A step of a clock or a suspend starts nothing by itself: alarms are realigned and every account looks at what is due.
 * A reload changes only what changed; a removed account is retired, its record kept (I7); one that is back goes on.
-* Once stopping, no flight is launched: one that is cut off by the end would be a lost answer of our own making.
+* Once stopping, no flight is launched and none that still waits sends anything: one that is cut off by the end would
+  be a lost answer of our own making.
 * The watchdog is fed by a tick that ran, and by nothing else.
 """
 
@@ -202,6 +203,7 @@ class Supervisor:
     async def stop(self) -> None:
         """Let flights land, then close the vault.  The caller has stopped intake and said STOPPING=1."""
         self._stopping = True
+        self._exchange.close()
         flights = [task for task in self._tasks if task.get_name().split(":")[0] in ("flight", "finish")]
         if flights:
             await asyncio.wait(flights, timeout=DEADLINE_SECONDS + PERSIST_SECONDS)

@@ -51,6 +51,12 @@ def is_decided(supervisor: Supervisor) -> bool:
     return not any(supervisor.state(name).standing.held_back for name in supervisor.members)
 
 
+def is_moved(supervisor: Supervisor, account: str) -> bool:
+    """Whether the grant belongs elsewhere than to what is configured now."""
+    bound = supervisor.state(account).standing.binding
+    return bound is not None and not bound.fits(supervisor.keeper(account).provider(account).binding)
+
+
 async def decided(supervisor: Supervisor) -> None:
     """A verb may have been about the last account that was held back; `confirm` does it where this cannot."""
     if is_decided(supervisor):

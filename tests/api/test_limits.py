@@ -50,6 +50,25 @@ async def test_a_long_run_of_requests_gives_others_their_turn(connect: Connect) 
     assert answered < 600
 
 
+async def test_I11_no_more_than_a_burst_is_served_before_the_next_ones_turn(
+    world: World, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    greedy, modest = await connect(), await connect()
+    await asyncio.gather(greedy.get("/healthz"), modest.get("/healthz"))
+    served: list[str] = []
+
+    def knows(account: str) -> bool:
+        served.append(account)
+        return False
+
+    monkeypatch.setattr(world.tokens, "knows", knows)
+    greedy.writer.write(get("/v1/tokens/greedy") * 200)
+    modest.writer.write(get("/v1/tokens/modest"))
+    await modest.reply()
+    await greedy.reply()
+    assert 0 < served.index("modest") <= 4 * Limits().burst
+
+
 @pytest.mark.parametrize(
     "data", [b"GET /\n\n", b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"]
 )
@@ -158,3 +177,14 @@ async def test_stopping_ends_the_idle_and_lets_the_busy_have_their_answer(world:
     reply = await busy.reply()
     assert (reply.status, reply.headers["connection"]) == (200, "close")
     assert await busy.ended() == b""
+
+
+async def test_I9_a_request_that_had_begun_before_the_stop_still_gets_its_lease(world: World, connect: Connect) -> None:
+    begun = await connect()
+    await begun.get("/healthz")
+    await begun.send(READ[:20])
+    await (await connect()).get("/healthz")
+    world.stop_intake()
+    await begun.send(READ[20:])
+    reply = await begun.reply()
+    assert (reply.status, reply.headers["connection"]) == (200, "close")

@@ -123,6 +123,13 @@ def test_a_unit_is_the_path_below_system_slice(text: str, unit: str | None) -> N
     assert parse_unit(text) == unit
 
 
+def test_I12_the_kernels_own_number_for_nobody_names_nobody(
+    ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer, "overflow_uid", os.geteuid)
+    assert identify(ends[0]) is None
+
+
 def test_a_unit_found_by_number_counts_only_for_the_uid_that_connected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peer, "unit_of", lambda _pid: "web.service")
     for uid, unit in ((os.geteuid(), "web.service"), (os.geteuid() + 1, None)):

@@ -123,3 +123,19 @@ async def test_an_exceptions_text_does_not_leave() -> None:
         await Calls().run("a", fail)
     assert "canary" not in f"{caught.value} {caught.value.remedy}"
     assert caught.value.__cause__ is None
+
+
+async def test_a_call_for_which_no_thread_is_left_is_none_and_its_key_is_free_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = Calls(deadline=1.0, most=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        with pytest.raises(KeyringUnavailable, match="no thread"):
+            await calls.run("a", lambda: 1)
+    assert calls.hanging == 0
+    assert await calls.run("a", lambda: 2) == 2
+
+
+def no_thread(_self: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")

@@ -14,6 +14,8 @@ import pytest
 from freshd.core.model import Change, Record
 from freshd.errors import ConfigError, KeyringUnavailable
 from freshd.vault import JournalVault, KeyFile, Setup
+from freshd.vault.journal import Journal
+from freshd.vault.settle import Erasure
 from tests.contract.drawer import Drawer
 from tests.contract.vault_bed import NOON, Bed, enrolled, exchange, grant, lease, line
 
@@ -232,6 +234,41 @@ async def test_secrets_dropped_while_at_rest_are_gone_for_readers(bed: Bed, vaul
     record = await vault.read("a")
     assert record.grant is not None
     assert set(record.grant.secrets) == told.held == {"refresh_token"}
+
+
+async def test_I7_an_entry_that_was_read_back_late_costs_no_newer_copy(
+    bed: Bed, vault: JournalVault, drawer: Drawer
+) -> None:
+    drawer.hang()
+    await exchange(vault, "a", Change("a", grant("one")))
+    old = await vault._reader.ask(lambda db: Journal.row(db, "a"))
+    assert old is not None
+    await exchange(vault, "a", Change("a", grant("two")))
+    let_go = await vault._writer.ask(lambda db: Journal.settled(db, old), lambda _db, done: done, wall=0.0)
+    assert not let_go
+    assert journal_holds(bed, "a")
+    assert (await vault.read("a")).grant == grant("two")
+
+
+async def test_I7_an_erasure_leaves_the_entries_of_another_life_alone(
+    bed: Bed, vault: JournalVault, drawer: Drawer
+) -> None:
+    await enrolled(bed, vault, "a")
+    before = dict(drawer.entries)
+    settler = vault._open().settler
+    assert settler is not None
+    await settler.erase(Erasure("a", "0123456789abcdef"))
+    assert drawer.entries == before
+
+
+async def test_the_first_part_of_an_entry_is_written_last(tmp_path: Path) -> None:
+    drawer = Drawer(longest=120)
+    bed = Bed(tmp_path / "state", "keyring", drawer)
+    await enrolled(bed, await bed.open(), "a")
+    written = list(drawer.of("a"))
+    assert len(written) > 2
+    assert written[-1] == "B"
+    await bed.aclose()
 
 
 async def test_forget_erases_both_entries(bed: Bed, vault: JournalVault, drawer: Drawer) -> None:

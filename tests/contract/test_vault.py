@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from freshd.core.model import Change, Intent, Record, Secret, Standing
+from freshd.core.model import Change, Earlier, Intent, Record, Secret, Standing
+from freshd.core.outcome import Reply
 from freshd.errors import AlreadyRunning, KeyringUnavailable, Stale, StoreError, VaultForeign, VaultLocked
 from freshd.ports import Vault
 from freshd.vault import KeyFile, OsKeyring
@@ -207,6 +208,30 @@ class VaultContract:
             await vault.commit(old, "a", [Change("a", grant("x"))], {}, line())
         assert (await vault.read("a")).generation == 1
 
+    async def test_a_commit_of_an_older_generation_loses_although_its_intent_stands(
+        self, bed: Bed, vault: Vault
+    ) -> None:
+        await enrolled(bed, vault, "a")
+        late = await intent_on(vault, "a", "late")
+        await vault.intend(late, {})
+        await vault.escrow(late, REPLY)
+        await vault.commit(None, "a", [Change("a", grant("imported", "line-2"))], {}, line())
+        with pytest.raises(Stale):
+            await vault.commit(late, "a", [Change("a", grant("late"))], {}, line())
+        assert (await vault.read("a")).grant == grant("imported", "line-2")
+        assert await vault.escrowed("a") == (late, REPLY)
+
+    async def test_I3_an_intent_written_anew_sets_aside_the_escrow_of_its_own_flight(
+        self, bed: Bed, vault: Vault
+    ) -> None:
+        await enrolled(bed, vault, "a")
+        replay = await intent_on(vault, "a", "replay", replays=1)
+        await vault.intend(replay, {})
+        await vault.escrow(replay, REPLY)
+        await vault.intend(replace(replay, replays=0), {})
+        assert await vault.escrowed("a") is None
+        assert len(quarantined(bed, "a")) == 1
+
     async def test_an_older_escrow_is_set_aside_never_dropped(self, bed: Bed, vault: Vault) -> None:
         await enrolled(bed, vault, "a")
         old, new = await intent_on(vault, "a", "old"), await intent_on(vault, "a", "new")
@@ -231,6 +256,37 @@ class VaultContract:
             kept = [content for (content,) in db.execute("SELECT content FROM quarantine ORDER BY id")]
         assert len(kept) == 8
         assert '"gone-11"' in kept[-1]
+
+    async def test_I3_error_pages_push_no_broken_answer_out_of_quarantine(self, bed: Bed, vault: Vault) -> None:
+        await enrolled(bed, vault, "a")
+        error = Reply(502, (), b"<html>bad gateway</html>")
+        for number, reply in enumerate([REPLY, *[error] * 12]):
+            intent = await intent_on(vault, "a", f"lost-{number}")
+            await vault.intend(intent, {})
+            await vault.escrow(intent, reply)
+        kept = quarantined(bed, "a")
+        assert kept == ["replaced by a later attempt", *["replaced by a later attempt: status 502"] * 8]
+
+    @pytest.mark.parametrize("end", ["close", "dead", "aside"])
+    async def test_I5_with_the_end_of_an_attempt_the_doubt_below_it_stands_again(
+        self, bed: Bed, vault: Vault, end: str
+    ) -> None:
+        await enrolled(bed, vault, "a")
+        lost = await intent_on(vault, "a", "lost")
+        below = (Earlier("refresh", lost.sent, 1), Earlier("login", lost.sent, 2))
+        over = replace(await intent_on(vault, "a", "over", candidate="line-2"), earlier=below)
+        await vault.intend(over, {})
+        await vault.escrow(over, REPLY)
+        if end == "aside":
+            change = Change("a", grant("theirs", "line-2"), withheld="another subject")
+            told = (await vault.commit(over, "a", [change], {}, line("withheld")))["a"]
+        else:
+            dead = {"refresh_token": "invalid_grant"} if end == "dead" else {}
+            over = replace(over, lineage=lost.lineage)
+            told = await vault.close(over, frozenset(), {}, line("refused"), dead)
+        assert told.intent is not None
+        assert (told.intent.rung, told.intent.replays, told.intent.earlier) == ("login", 2, below[:1])
+        assert (told.intent.candidate, told.escrowed) == (None, False)
 
     async def test_the_end_of_an_attempt_counts_once_however_often_it_is_written(self, bed: Bed, vault: Vault) -> None:
         await enrolled(bed, vault, "a")

@@ -10,16 +10,17 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from freshd.core.model import Change
+from freshd.core.model import Change, Standing
 from freshd.core.outcome import Reply
 from freshd.errors import AlreadyRunning, StoreError, VaultForeign, VaultLocked
-from freshd.vault import JournalVault, KeyFile, SystemdCredential, schema, statedir
-from freshd.vault.ballast import Ballast
+from freshd.vault import JournalVault, KeyFile, SystemdCredential, records, schema, statedir
+from freshd.vault.ballast import PER_FLIGHT_BYTES, Ballast
 from tests.contract.vault_bed import REPLY, Bed, enrolled, exchange, grant, intent_on, lease, line
 
 
@@ -316,6 +317,26 @@ async def test_damage_found_after_a_failure_is_told_to_all_and_the_writer_lives(
     await bed.aclose()
 
 
+@pytest.mark.parametrize("when", ["BEGIN IMMEDIATE", "COMMIT"])
+async def test_what_is_no_error_of_sqlite_is_told_and_the_writer_lives(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    vault = failing_vault(bed, monkeypatch)
+    await vault.open()
+
+    def no_memory(sql: str) -> None:
+        if sql == when:
+            raise MemoryError
+
+    monkeypatch.setattr(Failing, "plan", staticmethod(no_memory))
+    async with asyncio.timeout(5):
+        with pytest.raises(StoreError, match="MemoryError"):
+            await vault.note({})
+        monkeypatch.setattr(Failing, "plan", staticmethod(lambda _sql: None))
+        await enrolled(bed, vault, "a")
+    await bed.aclose()
+
+
 async def test_one_refused_request_undoes_only_itself(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     vault = await bed.open()
     await enrolled(bed, vault, "a")
@@ -417,3 +438,51 @@ async def test_a_lost_tail_of_the_log_loses_only_what_was_not_yet_durable(bed: B
     found = await (await other.open()).read("a")
     assert (found.generation, found.grant) == (1, grant("one"))
     await other.aclose()
+
+
+async def test_I2_room_is_reserved_for_the_answer_of_every_flight_in_the_air(bed: Bed) -> None:
+    vault = await bed.open()
+    for number in range(9):
+        account = f"a{number}"
+        await enrolled(bed, vault, account)
+        await vault.intend(await intent_on(vault, account, account), {})
+    assert (bed.folder / "ballast").stat().st_size >= 9 * PER_FLIGHT_BYTES
+    await bed.aclose()
+
+
+async def test_I4_a_commit_that_is_not_read_back_whole_is_no_commit(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    vault = await bed.open()
+    await enrolled(bed, vault, "a")
+    intent = await intent_on(vault, "a", "f")
+    await vault.intend(intent, {})
+    standing_of = records.standing_of
+
+    def damaged(*args: Any, **more: Any) -> Standing:
+        return replace(standing_of(*args, **more), broken="about")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "standing_of", damaged)
+        with pytest.raises(StoreError, match="not read back"):
+            await vault.commit(intent, "a", [Change("a", grant("new"), lease("a"))], {}, line())
+    told = await vault.commit(intent, "a", [Change("a", grant("new"), lease("a"))], {}, line())
+    assert (told["a"].generation, told["a"].broken) == (2, None)
+    await bed.aclose()
+
+
+async def test_I2_an_intent_that_is_read_back_otherwise_is_none(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    vault = await bed.open()
+    await enrolled(bed, vault, "a")
+    intent = await intent_on(vault, "a", "f")
+    intent_of = records.intent_of
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "intent_of", lambda *args: replace(intent_of(*args), replays=7))
+        with pytest.raises(StoreError, match="not read back"):
+            await vault.intend(intent, {})
+    await vault.intend(intent, {})
+    await bed.aclose()
+
+
+async def test_I4_what_is_told_was_read_on_another_connection_than_it_was_written_on(bed: Bed) -> None:
+    vault = await bed.open()
+    assert await vault._writer.ask(lambda db: db, lambda db, written: db is not written, wall=0.0)
+    await bed.aclose()

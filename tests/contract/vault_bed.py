@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ BINDING = Binding("oauth2", "https://as.example", "client", "subject")
 REPLY = Reply(
     200, (("Content-Type", "application/json"), ("X-Odd", "\udcff")), b'{"\xff\x00": "canary-reply"}', complete=False
 )
+FLIGHTS = itertools.count()
 CANARIES = (b"canary", b"Y2FuYXJ5")  # plain, and as base64 begins
 
 
@@ -115,7 +117,7 @@ async def intent_on(
 
 async def exchange(vault: Vault, account: str, change: Change, flight: str = "") -> Standing:
     """Points 3, 5 and 6."""
-    intent = await intent_on(vault, account, flight or f"flight-{account}-{id(change)}")
+    intent = await intent_on(vault, account, flight or f"flight-{account}-{next(FLIGHTS)}")
     await vault.intend(intent, {f"{account}/refresh": row()})
     await vault.escrow(intent, REPLY)
     told = await vault.commit(intent, account, [change], {}, line())

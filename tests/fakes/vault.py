@@ -109,6 +109,8 @@ class FakeVault:
             self._must_stand(intent)
             del self.disk.intents[intent.account]
         aside = {change.account: change.withheld for change in changes if not self._apply(change)}
+        if intent is not None and intent.account in aside:
+            self._stand_again(intent)
         self._done("commit", rows, account, line)
         told = {name: self.standing(name) for name in {account, *(change.account for change in changes)}}
         return {name: dataclasses.replace(one, withheld=aside.get(name) or one.withheld) for name, one in told.items()}
@@ -129,6 +131,7 @@ class FakeVault:
         held = self.disk.intents.get(intent.account)
         if held is not None and held[0].flight == intent.flight:
             del self.disk.intents[intent.account]
+            self._stand_again(intent)
         self._done("close", rows, intent.account, line)
         return self.standing(intent.account)
 
@@ -192,6 +195,10 @@ class FakeVault:
         if line is not None:
             self.disk.lines[account] = [*self.disk.lines[account][-63:], line]
         self.log.append(name)
+
+    def _stand_again(self, intent: Intent) -> None:
+        if intent.beneath is not None:
+            self.disk.intents[intent.account] = (intent.beneath, None)
 
     def _must_stand(self, intent: Intent) -> None:
         held = self.disk.intents.get(intent.account)

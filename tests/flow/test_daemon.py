@@ -26,6 +26,7 @@ from freshd import app
 from freshd.app import Daemon, Hooks, settings_of
 from freshd.client import Client
 from freshd.client.errors import ClientError
+from freshd.core.events import Event
 from freshd.sandbox.server import Running, Settings, start
 from freshd.sandbox.tokens import Holder
 
@@ -447,6 +448,15 @@ async def test_I10_a_hardened_process_is_not_dumpable_and_libraries_write_nothin
     assert wrong == b""
     assert app.PR_SET_DUMPABLE == 4
     assert resource.getrlimit(resource.RLIMIT_CORE) is not None
+
+
+async def test_I10_what_nobody_caught_is_told_by_its_kind_only(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon = Daemon(home.config, settings_of(home.config), Hooks())
+    told: list[Event] = []
+    monkeypatch.setattr(daemon, "_tell", told.append)
+    daemon._on_bug(asyncio.get_running_loop(), {"message": "a task fell over", "exception": RuntimeError("canary")})
+    [event] = told
+    assert event.fields == {"kind": "RuntimeError", "where": "a task fell over"}
 
 
 async def test_I10_no_secret_is_in_logs_arguments_environment_or_state_files(home: Home, daemon: Process) -> None:

@@ -172,3 +172,17 @@ async def test_a_command_that_is_given_up_is_killed_with_its_children(tmp_path: 
 
 async def test_a_command_that_does_not_start_is_named() -> None:
     assert "does not start" in await refusal(References(), SecretRef(Way.COMMAND, ("/no/such/program",)))
+
+
+async def test_threads_that_cannot_be_started_use_up_no_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    references = References(Keyring(CANARY))
+
+    def no_thread(_self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        for _ in range(20):
+            with pytest.raises(SecretMissing, match="no thread"):
+                await references.resolve(ENTRY)
+    assert (await references.resolve(ENTRY)).reveal() == CANARY

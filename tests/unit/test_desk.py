@@ -779,6 +779,40 @@ def test_a_grant_is_bound_anew_when_the_change_was_meant() -> None:
     assert grant.binding == ELSEWHERE
 
 
+def test_I5_an_answer_left_in_escrow_is_finished_before_its_grant_is_bound_anew() -> None:
+    house = moved(tokens(3))
+    record = house.vault.disk.records["mail"]
+    intent = Intent("f", "mail", "refresh", record.lineage, 1, house.time.now(), EMPTY)
+    house.vault.disk.intents["mail"] = (intent, tokens(2))
+
+    async def work() -> None:
+        assert house.desk.health("mail").reason == "bound-elsewhere"
+        assert await house.desk.operate("confirm", "mail", {}) == {"account": "mail", "generation": 3}
+        await asyncio.sleep(HOUR)
+
+    house.live(work)
+    assert [secret for secret, _ in person(house).presented] == ["rt-2"]
+    assert house.vault.disk.quarantine == []
+    assert house.state().phase is Phase.LIVE
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_I3_an_enrolment_takes_no_answers_place_in_escrow(is_old: bool) -> None:
+    house = old_journal(mail=[tokens(3)]) if is_old else moved(tokens(3))
+    record = house.vault.disk.records["mail"]
+    intent = Intent("f", "mail", "refresh", record.lineage, 1, house.time.now(), EMPTY)
+    house.vault.disk.intents["mail"] = (intent, tokens(2))
+
+    async def work() -> None:
+        assert "waits to be finished" in (await refusal_of(house, "enrol-begin")).cause
+        await house.desk.operate("confirm", "mail", {})
+        await house.landed()
+        assert await begin(house)
+
+    house.live(work)
+    assert person(house).presented == []
+
+
 def test_where_nothing_is_in_question_nothing_is_confirmed() -> None:
     house = home()
 
@@ -838,6 +872,22 @@ def test_I5_a_grant_of_an_old_journal_goes_on_in_doubt_once_an_operator_says_so(
     [(presented, intent)] = person(house).presented
     assert (presented, intent.replays) == ("rt-1", 1)
     assert house.vault.log.count("aclose") == 0
+
+
+def test_I5_an_enrolment_that_fails_frees_no_grant_of_an_old_journal() -> None:
+    house = old_journal(mail=[refusal("invalid_grant", Remedy.PERSON)])
+
+    async def work() -> None:
+        asked = await begin(house)
+        await refusal_of(house, "enrol-finish", session=asked["session"], code="wrong", state="s1")
+        assert house.state().standing.held_back == OLD
+        await house.desk.operate("confirm", "mail", {})
+        assert house.state().phase is Phase.DOUBTFUL
+
+    house.live(work)
+    second = House(Person("mail"), disk=house.vault.disk, time=house.time)
+    second.live(lambda: asyncio.sleep(1.0))
+    assert second.state().phase is Phase.DOUBTFUL
 
 
 def test_the_doubt_of_a_confirmed_grant_survives_a_restart() -> None:

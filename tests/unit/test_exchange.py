@@ -303,6 +303,51 @@ def test_I5_a_replay_that_would_leave_after_its_grace_period_does_not_leave() ->
     assert bench.intent.replays == 0
 
 
+def test_I5_a_replay_whose_intent_took_too_long_does_not_leave_and_does_not_count() -> None:
+    bench = Bench(tokens(2))
+    bench.doubt()
+
+    async def work() -> Ending:
+        moves = asyncio.Event()
+        bench.vault.stalls["intend"] = moves
+        asyncio.get_running_loop().call_later(20.0, moves.set)
+        order = bench.order(replays=1, before=bench.time.boot() + 15.0)
+        return await bench.exchange.run(order, bench.provider, bench.rescue)
+
+    assert isinstance(run(bench.time, work()), Unsent)
+    assert bench.provider.presented == []
+    assert bench.intent is not None
+    assert bench.intent.replays == 0
+
+
+@pytest.mark.parametrize("remedy", Remedy)
+def test_I7_a_refusal_forgets_no_secret_that_it_does_not_name(remedy: Remedy) -> None:
+    bench = Bench(refusal("no", remedy))
+    bench.run()
+    grant = bench.vault.disk.records["mail"].grant
+    assert grant is not None
+    assert set(grant.secrets) == {"refresh_token"}
+
+
+def test_I10_what_a_bug_says_is_told_to_nobody() -> None:
+    async def say(_record: Record, _intent: Intent) -> Performed:
+        raise RuntimeError("canary-text")
+
+    assert "canary" not in repr(Bench(say).run())
+
+
+def test_I5_a_bug_behind_the_intent_is_a_doubt_never_a_retry() -> None:
+    bench = Bench(tokens(2))
+    bench.vault.fail["escrow"] = [FULL]
+
+    async def fall(_error: FreshdError) -> None:
+        raise RuntimeError
+
+    ending = run(bench.time, bench.exchange.run(bench.order(), bench.provider, fall))
+    assert isinstance(ending, Doubted)
+    assert bench.intent is not None
+
+
 def test_I6_calls_whose_intents_became_durable_together_do_not_leave_together() -> None:
     """A disk stood still while three were charged; the service counts arrivals, not charges."""
     host = Pace(interval=2.0)

@@ -10,8 +10,9 @@ import pytest
 from freshd.core.contract import Contract, Reuse
 from freshd.core.events import Event
 from freshd.core.lifecycle import is_in_air
-from freshd.core.model import Binding, Moment
+from freshd.core.model import Binding, Intent, Moment
 from freshd.core.outcome import Remedy
+from freshd.core.pace import Pace
 from freshd.core.state import Phase
 from freshd.errors import KeyringUnavailable, StoreError, VaultForeign, VaultLocked
 from freshd.ports import Published, Shortfall
@@ -325,6 +326,45 @@ def test_a_grant_that_belongs_elsewhere_now_is_parked_and_goes_on_when_the_confi
     house.live(work)
 
 
+def test_I6_the_pace_outlives_the_process() -> None:
+    house = home(tokens(2, 1.0), valid_for=1.0, pace=Pace(60.0))
+
+    async def renewed(alive: House) -> float:
+        await alive.until(Phase.SPENDING)
+        await alive.landed()
+        while not alive.state().refreshes:
+            await alive.supervisor.keeper("mail").changed("mail")
+        return alive.time.boot()
+
+    house.live(lambda: renewed(house))
+    charged = house.vault.disk.rows["mail/refresh"].last
+    assert charged is not None
+    second = again(house, tokens(3), pace=Pace(60.0))
+    assert second.live(lambda: renewed(second)) - charged.boot >= 60.0
+
+
+def test_I5_an_answer_left_in_escrow_is_finished_when_the_configuration_is_put_back() -> None:
+    house = home(tokens(3))
+    provider, record = house.providers["mail"], house.vault.disk.records["mail"]
+    intent = Intent("f", "mail", "refresh", record.lineage, 1, house.time.now())
+    house.vault.disk.intents["mail"] = (intent, tokens(2))
+    right, provider.binding = provider.binding, Binding("oauth2", "https://another.example", "client")
+
+    async def work() -> None:
+        await asyncio.sleep(10.0)
+        assert house.state().phase is Phase.PARKED
+        assert provider.log == []
+        provider.binding = right
+        house.reload("mail")
+        await house.landed()
+        assert house.state().standing.generation == 2
+        await asyncio.sleep(HOUR)
+
+    house.live(work)
+    assert [secret for secret, _ in provider.presented] == ["rt-2"]
+    assert "doubt.opened" not in house.told
+
+
 # -- a journal that may be an old copy --------------------------------------------------------------------------------
 
 
@@ -559,6 +599,21 @@ def test_a_stop_waits_for_flights_and_launches_nothing_afterwards() -> None:
     house.live(work)
     assert len(house.providers["mail"].presented) == 1
     assert house.vault.disk.records["mail"].generation == 2
+
+
+def test_a_stop_sends_nothing_of_a_flight_that_waits_for_its_turn() -> None:
+    house = home(tokens(2), valid_for=1.0)
+
+    async def work() -> None:
+        async with house.supervisor.keeper("mail").quiet("mail"):
+            await house.until(Phase.SPENDING)
+            stopping = asyncio.ensure_future(house.supervisor.stop())
+            await asyncio.sleep(5.0)
+        await stopping
+
+    house.live(work)
+    assert house.providers["mail"].presented == []
+    assert house.vault.disk.intents == {}
 
 
 def test_a_stop_waits_no_longer_than_a_call_and_its_writing_may_take() -> None:

@@ -5,6 +5,7 @@ Rules
 * Nothing is launched while a flight is in the air, while paused or retired, before `not_before`, before the vault has
   told how the account stands, or with a grant that belongs elsewhere.
 * Whatever is not due now becomes one alarm; a state with nothing to wait for has none.
+* An answer in escrow is finished before its secret is looked at again, for that one is spent (I5).
 * Launching bumps the attempt number: the ending of any earlier one is late from here on.
 """
 
@@ -16,7 +17,7 @@ from typing import Final
 from freshd.core import doubt as doubts
 from freshd.core import ladder, policy
 from freshd.core.contract import Reuse
-from freshd.core.effects import Effect, Fly, Publish, Tell, Wake
+from freshd.core.effects import Effect, Finish, Fly, Publish, Tell, Wake
 from freshd.core.events import Event, Fields
 from freshd.core.model import Moment, Standing
 from freshd.core.outcome import Remedy
@@ -48,7 +49,7 @@ def arrange(plan: Plan, state: State, now: Moment) -> tuple[State, list[Effect]]
         return state, [*told, Wake(None)]
     state, more = _bar(plan, state, now)
     told += more
-    if state.retired:
+    if state.retired or state.phase is Phase.SPENDING:
         return state, [*told, Wake(None)]
     if state.paused:
         return state, [*told, Wake(_earliest(None, state, now))]
@@ -115,6 +116,18 @@ def publish(state: State) -> list[Effect]:
     return [Publish(state.lease, state.until)]
 
 
+def finish(state: State) -> tuple[State, list[Effect]]:
+    """Finish what the vault found in escrow, once; changes nothing where it found nothing."""
+    intent = state.standing.intent
+    if intent is None or not state.standing.escrowed:
+        return state, []
+    flying = replace(
+        state, phase=Phase.SPENDING, resting=state.phase, attempt=state.attempt + 1, rung=intent.rung,
+        enrolling=intent.candidate is not None, standing=replace(state.standing, escrowed=False),
+    )  # fmt: skip
+    return flying, [Finish(flying.attempt)]
+
+
 def _launch(state: State, job: Job, told: list[Effect]) -> tuple[State, list[Effect]]:
     attempt, doubt = state.attempt + 1, state.doubt
     flying = replace(state, phase=Phase.SPENDING, resting=state.phase, attempt=attempt, rung=job.rung)
@@ -132,7 +145,7 @@ def _bar(plan: Plan, state: State, now: Moment) -> tuple[State, list[Effect]]:
     if reason is not None:
         state, told = park(state, reason)
     elif state.phase is Phase.PARKED and state.parked is not None and state.parked.code == ELSEWHERE:
-        state = unpark(state)
+        state, told = finish(unpark(state))
     if state.phase is Phase.DOUBTFUL and state.doubt is not None and not state.doubt.told:
         state, told = _announce_doubt(plan, state, state.doubt, now)
     return state, told

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from freshd.core import ladder
 from freshd.core.age import age, left
-from freshd.core.arrange import park, publish, unusable
+from freshd.core.arrange import finish, park, publish, unusable
 from freshd.core.contract import Reuse
-from freshd.core.effects import Effect, Finish, Fly, Tell, Withdraw
+from freshd.core.effects import Effect, Fly, Tell, Withdraw
 from freshd.core.events import Event, Fields
 from freshd.core.happenings import (
     Booted,
@@ -60,10 +60,9 @@ def booted(plan: Plan, state: State, event: Happening, now: Moment) -> Outcome:
         return fresh, publish(fresh)
     told = _recovered(state)
     fresh = replace(fresh, parked=None)
-    if standing.escrowed and intent is not None:
-        flying = replace(fresh, phase=Phase.SPENDING, attempt=fresh.attempt + 1, rung=intent.rung)
-        flying = replace(flying, enrolling=intent.candidate is not None)
-        return flying, [*publish(flying), *told, Finish(flying.attempt)]
+    flying, more = finish(fresh)
+    if more:
+        return flying, [*publish(flying), *told, *more]
     return fresh, [*publish(fresh), *told, *_grant_gone(plan, fresh, now)]
 
 
@@ -179,7 +178,7 @@ def _rejected(plan: Plan, state: State, event: Refusal, now: Moment) -> Outcome:
     account = state.standing.account
     is_new = state.last_outcome != rejected.code
     state = replace(
-        state, standing=event.standing or state.standing, last_outcome=rejected.code, failures=state.failures + 1
+        state, standing=_told_of(state, event.standing), last_outcome=rejected.code, failures=state.failures + 1
     )
     settled = state.doubt
     if settled is not None and settled.rung == state.rung and rejected.remedy in SETTLES_DOUBT:
@@ -305,12 +304,17 @@ _ENDINGS: Final[Mapping[type, Callable[[Plan, State, Any, Moment], Outcome]]] = 
 def _enrolment_failed(plan: Plan, state: State, event: Happening, now: Moment) -> Outcome:
     code = event.rejected.code if isinstance(event, Refusal) else type(event).__name__.lower()
     after, read = _outdated(plan, state, event, now) if isinstance(event, Outdated) else (state, [])
-    standing = (event.standing if isinstance(event, Refusal) else None) or after.standing
+    standing = _told_of(after, event.standing if isinstance(event, Refusal) else None)
     after = replace(after, standing=standing, last_outcome=code)
     if isinstance(event, Held) or (isinstance(event, Refusal) and event.rejected.remedy is Remedy.WAIT):
         return after, []
     told = Event("enrolment.failed", state.standing.account, {"code": code}, f"freshd enrol {state.standing.account}")
     return after, [*read, Tell(told)]
+
+
+def _told_of(state: State, told: Standing | None) -> Standing:
+    """How it stands after an attempt without a new grant; that the journal may be an old copy none can tell (I5)."""
+    return state.standing if told is None else replace(told, held_back=state.standing.held_back)
 
 
 def _replayed(plan: Plan, state: State, event: Happening) -> list[Effect]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -45,7 +45,8 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(self._value.encode(), other._value.encode())
+        mine, theirs = (one.encode("utf-8", "surrogatepass") for one in (self._value, other._value))
+        return hmac.compare_digest(mine, theirs)
 
     def __hash__(self) -> int:
         return hash(self._value)
@@ -204,6 +205,17 @@ class Intent:
     host: str = ""
     earlier: tuple[Earlier, ...] = ()
     """Doubts that this attempt is made over, oldest first: an enrolment or a lower rung settles them or leaves them."""
+
+    @property
+    def beneath(self) -> Intent | None:
+        """The newest doubt that this attempt is made over, as an intent of its own; None where there is none."""
+        if not self.earlier:
+            return None
+        *older, last = self.earlier
+        return replace(
+            self, rung=last.rung, sent=last.sent, replays=last.replays, doubted=None, candidate=None, material=EMPTY,
+            earlier=tuple(older),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

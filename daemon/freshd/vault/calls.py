@@ -69,14 +69,17 @@ class Calls:
     def _start(self, key: str, call: Callable[[], Any]) -> asyncio.Future[tuple[Any, Exception | None]]:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[tuple[Any, Exception | None]] = loop.create_future()
-        self._running.add(key)
 
         def work() -> None:
             result = _attempt(call)
             with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
                 loop.call_soon_threadsafe(self._back, key, future, result)
 
-        threading.Thread(target=work, name="freshd-custodian", daemon=True).start()
+        try:
+            threading.Thread(target=work, name="freshd-custodian", daemon=True).start()
+        except RuntimeError:
+            raise KeyringUnavailable("no thread can be started to ask the keyring", REMEDY) from None
+        self._running.add(key)  # not before: what never began never comes back
         return future
 
     def _back(

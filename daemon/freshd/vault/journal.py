@@ -30,6 +30,8 @@ from freshd.vault.records import About, Broken, IntentRow, Row
 from freshd.vault.seal import Seal
 from freshd.vault.writer import Refusal
 
+FIRST_REFUSAL: Final = 300
+"""Statuses from here on are no success."""
 _READ_ROW: Final = f"SELECT {records.COLUMNS} FROM records WHERE account = ?"  # noqa: S608 - a constant
 _WRITE_ROW: Final = f"INSERT OR REPLACE INTO records ({records.COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)"  # noqa: S608
 
@@ -92,7 +94,7 @@ class Journal:
             )
         old = self.intent(db, intent.account)
         if old is not None and (old.flight != intent.flight or old.escrow is not None):
-            self._set_aside(db, old, "replaced by a later attempt", wall)
+            self._set_aside(db, old, f"replaced by a later attempt{self._refusal(old)}", wall)
         new = records.intent_row(self._seal, intent)
         db.execute(
             "INSERT OR REPLACE INTO intents (account, flight, intent, escrow) VALUES (?,?,?,NULL)",
@@ -146,7 +148,10 @@ class Journal:
             self._must_stand(db, intent)
             self._clear(db, intent)
         aside = [(change.account, change.withheld) for change in changes if not self._apply(db, change, wall)]
-        return {account: why or "" for account, why in aside}
+        told = {account: why or "" for account, why in aside}
+        if intent is not None and intent.account in told:
+            self._stand_again(db, intent)
+        return told
 
     def ended(self, db: sqlite3.Connection, intent: Intent | None) -> bool:
         """Whether the end of this attempt is in the journal already: it is being repeated after a failed fsync."""
@@ -218,7 +223,10 @@ class Journal:
     # -- other ends of an attempt --------------------------------------------------------------------------
 
     def close(self, db: sqlite3.Connection, intent: Intent, drop: frozenset[str], dead: Mapping[str, str]) -> None:
-        """Clear intent and escrow; forget the secrets named by `drop`, mark those that the service declared dead."""
+        """Clear intent and escrow; forget the secrets named by `drop`, mark those that the service declared dead.
+
+        In the same transaction the doubt that the attempt was made over stands again (I5).
+        """
         row = self.row(db, intent.account)
         if (drop or dead) and row is not None:
             about = self._about(row)
@@ -229,6 +237,15 @@ class Journal:
                 about = replace(about, dead={**about.dead, **dead})
                 _write(db, records.with_about(self._seal, row, about, row.generation))
         self._clear(db, intent)
+        self._stand_again(db, intent)
+
+    def _stand_again(self, db: sqlite3.Connection, intent: Intent) -> None:
+        if intent.beneath is not None:
+            old = records.intent_row(self._seal, intent.beneath)
+            db.execute(
+                "INSERT OR IGNORE INTO intents (account, flight, intent, escrow) VALUES (?,?,?,NULL)",
+                (old.account, old.flight, old.intent),
+            )
 
     @staticmethod
     def pause(db: sqlite3.Connection, account: str, *, paused: bool) -> None:
@@ -314,6 +331,15 @@ class Journal:
             return
         kept = {"intent_flight": old.flight, "intent": old.intent, "escrow": old.escrow}
         ledger.set_aside(db, old.account, why, records.as_kept(kept), wall)
+
+    def _refusal(self, old: IntentRow) -> str:
+        """The status of a whole reply that was no success, as part of a reason; empty for what may hold a grant."""
+        try:
+            reply = records.reply_of(self._seal, old)
+        except Broken:
+            return ""
+        is_refusal = reply is not None and reply.complete and reply.status >= FIRST_REFUSAL
+        return f": status {reply.status}" if reply is not None and is_refusal else ""
 
     def _has_material(self, old: IntentRow) -> bool:
         try:

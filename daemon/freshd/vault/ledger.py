@@ -3,7 +3,8 @@
 Rules
 -----
 * Pace rows are whole values, so that writing them twice is as good as once (I6).
-* History and quarantine are bounded per account; the oldest goes first, the newest never.
+* History is bounded per account, quarantine per account and reason; the oldest goes first, the newest never.  So an
+  outage's error pages cannot push out the broken answer before them that may hold the grant (I3).
 * What is in quarantine was sealed before it came here, or is a damaged row as it was found.
 * Each function runs inside a transaction that somebody else began; none ends one.
 """
@@ -21,7 +22,7 @@ from freshd.vault.codec import CodecError, from_bytes, to_bytes
 HISTORY_LINES: Final = 64
 """Kept per account: about two days of hourly refreshes, or one bad afternoon."""
 QUARANTINE_COPIES: Final = 8
-"""Kept per account: eight displaced replies are eight accidents that nobody looked at."""
+"""Kept per account and reason: eight displaced replies are eight accidents that nobody looked at."""
 
 
 def charge(db: sqlite3.Connection, rows: Mapping[str, Row]) -> None:
@@ -58,12 +59,12 @@ def history(db: sqlite3.Connection, account: str) -> tuple[Line, ...]:
 
 
 def set_aside(db: sqlite3.Connection, account: str, why: str, content: str, wall: float) -> None:
-    """Keep a copy, unless the very same is kept already."""
+    """Keep a copy, unless the very same is kept already.  `why`: one of few texts, for each has its own room."""
     if db.execute("SELECT 1 FROM quarantine WHERE account = ? AND content = ?", (account, content)).fetchone():
         return
     db.execute("INSERT INTO quarantine (account, why, at, content) VALUES (?, ?, ?, ?)", (account, why, wall, content))
     db.execute(
-        "DELETE FROM quarantine WHERE account = ? AND id NOT IN"
-        " (SELECT id FROM quarantine WHERE account = ? ORDER BY id DESC LIMIT ?)",
-        (account, account, QUARANTINE_COPIES),
+        "DELETE FROM quarantine WHERE account = ? AND why = ? AND id NOT IN"
+        " (SELECT id FROM quarantine WHERE account = ? AND why = ? ORDER BY id DESC LIMIT ?)",
+        (account, why, account, why, QUARANTINE_COPIES),
     )

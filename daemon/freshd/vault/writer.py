@@ -9,6 +9,7 @@ Rules
 * A full disk: the ballast goes overboard and the vital requests (those that end a flight) are done again.
 * Any other trouble of SQLite's: roll back, close, open anew, check the file, StoreError to all who wait.  After a
   failed fsync nobody knows what is on the disk, so every request must bear being done twice.
+* The thread outlives whatever it meets: without it nothing would ever be durable again, and nobody told.
 * `inline` does the same on the caller's thread, for simulations whose clock must not run ahead of the disk.
 * Must not: know what a request means.
 """
@@ -168,8 +169,10 @@ class Writer:
         except sqlite3.Error as error:
             outcomes = self._recover(group, error)
         except FreshdError as damage:
-            self._close()
-            outcomes = [(request, damage) for request in group]
+            outcomes = self._give_up(group, damage)
+        except Exception as bug:  # noqa: BLE001 - also no memory, which SQLite does not call an error of its own
+            told = StoreError(f"the journal could not be written ({type(bug).__name__})", "freshd doctor")
+            outcomes = self._give_up(group, told)
         if self._trace is not None:
             for request, outcome in outcomes:
                 if request.point and not isinstance(outcome, BaseException):
@@ -237,6 +240,9 @@ class Writer:
             failure = _store_error(again, self._path)
         except FreshdError as damage:
             failure = damage
+        return self._give_up(group, failure)
+
+    def _give_up(self, group: Sequence[Request], failure: FreshdError) -> list[Outcome]:
         self._close()
         return [(request, failure) for request in group]
 

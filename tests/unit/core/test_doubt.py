@@ -11,8 +11,8 @@ from freshd.core import doubt as doubts
 from freshd.core.contract import Contract, Kills, Reuse
 from freshd.core.doubt import Move
 from freshd.core.ladder import Rung
-from freshd.core.model import Moment
-from freshd.core.state import Doubt, Phase, State
+from freshd.core.model import Earlier, Moment
+from freshd.core.state import Doubt, Phase, State, doubt_of
 from tests.unit.core.lives import LADDERS, plan_of, standing_of
 
 SENT = Moment(1e9, 1000.0, "boot-0")
@@ -96,6 +96,22 @@ def test_waits_between_later_replays_grow_and_never_end() -> None:
     waits = [doubts.slow_wait(Doubt("refresh", SENT, "lost", risky, risky)) for risky in range(9)]
     assert waits == sorted(waits)
     assert min(waits) >= 60.0
+
+
+def test_I5_a_replay_that_was_counted_before_a_restart_is_the_one_that_was_allowed() -> None:
+    plan = plan_of(contract=Contract(Reuse.STRICT))
+    for replays, move in ((0, Move.REPLAY), (1, Move.PARK)):
+        doubt = doubt_of((Earlier("refresh", SENT, replays),), "stopped")
+        assert doubt is not None
+        assert doubts.advise(plan, state_of(0.0, doubt), doubt, SENT).move is move
+
+
+def test_I5_a_grace_period_is_over_after_another_boot() -> None:
+    """Boot-time seconds of two boots may well look as if they followed each other."""
+    plan = plan_of(contract=Contract(Reuse.GRACE, grace=30.0))
+    soon = dataclasses.replace(SENT, boot=SENT.boot + 1.0)
+    assert doubts.is_in_grace(plan, Doubt("refresh", SENT, "lost"), soon)
+    assert not doubts.is_in_grace(plan, Doubt("refresh", SENT, "lost"), dataclasses.replace(soon, boot_id="boot-1"))
 
 
 def test_a_grace_period_whose_start_lies_in_the_future_is_over() -> None:

@@ -49,6 +49,12 @@ def test_every_value_comes_back_as_it_was(value: object) -> None:
     assert from_bytes(type(value), written) == value
 
 
+def test_a_secret_that_is_no_unicode_can_be_compared() -> None:
+    """JSON may spell out half of a surrogate pair, and an intent is compared with what was read back."""
+    assert Secret("a\ud800") == Secret("a\ud800")
+    assert Secret("a\ud800") != Secret("a\ud801")
+
+
 def test_a_field_with_a_default_may_be_missing() -> None:
     assert from_bytes(Row, b"{}") == Row()
 
