@@ -139,3 +139,28 @@ async def test_a_call_for_which_no_thread_is_left_is_none_and_its_key_is_free_ag
 
 def no_thread(_self: threading.Thread) -> None:
     raise RuntimeError("can't start new thread")
+
+
+class ItemNotFoundException(Exception):
+    """As the Secret Service library raises it."""
+
+
+@pytest.mark.parametrize(("vanishes", "found"), [(1, True), (2, True), (3, False)])
+def test_an_entry_that_was_replaced_while_it_was_read_is_looked_for_again(vanishes: int, found: bool) -> None:
+    class Library:
+        looks = 0
+
+        def get_password(self, service: str, entry: str) -> str:
+            self.looks += 1
+            if self.looks <= vanishes:
+                raise ItemNotFoundException
+            return "value"
+
+    keyring, library = OsKeyring("secret-service"), Library()
+    keyring._loaded = library  # type: ignore[assignment]
+    if found:
+        assert keyring.get("freshd", "a") == "value"
+    else:
+        with pytest.raises(KeyringUnavailable, match="ItemNotFoundException"):
+            keyring.get("freshd", "a")
+    assert library.looks == min(vanishes + 1, 3)

@@ -40,6 +40,10 @@ BACKENDS: Final = {
     # CRED_MAX_CREDENTIAL_BLOB_SIZE is 2560 bytes, and the library writes UTF-16.
     "windows": Backend("keyring.backends.Windows.WinVaultKeyring", longest=1200),
 }
+LOOKS: Final = 3
+VANISHED: Final = "ItemNotFoundException"
+"""An entry that was found and could not be read: the keyring had replaced it in between (seen with gnome-keyring under
+load).  Looking again finds its successor."""
 REFUSED: Final = {
     "chainer": "it reads from one back end and writes to another",
     "fail": "it keeps nothing",
@@ -84,10 +88,13 @@ class OsKeyring:
 
     def get(self, service: str, entry: str) -> str | None:
         """The value, or None: absent or unknown."""
-        try:
-            return self._library().get_password(service, entry)
-        except Exception as error:  # noqa: BLE001 - see the rules
-            raise _unavailable(self.name, error) from None
+        for left in reversed(range(LOOKS)):
+            try:
+                return self._library().get_password(service, entry)
+            except Exception as error:  # noqa: BLE001 - see the rules
+                if not left or type(error).__name__ != VANISHED:
+                    raise _unavailable(self.name, error) from None
+        return None
 
     def put(self, service: str, entry: str, value: str) -> None:
         """Write; proves nothing."""
