@@ -35,7 +35,7 @@ from freshd.errors import ConfigError, FreshdError
 from freshd.log import Log
 from freshd.ports import Custodian
 from freshd.providers import registry
-from freshd.providers.oauth2_client import Deps
+from freshd.providers.deps import Deps
 from freshd.providers.profiles import packaged
 from freshd.references import References
 from freshd.sdnotify import Notifier
@@ -197,7 +197,7 @@ class Daemon:
         self._api.tell(event)
 
     def _members(self, settings: Settings) -> Sequence[Member]:
-        return [member_of(account, self._deps) for account in settings.accounts]
+        return [member_of(account, self._deps, settings.accounts) for account in settings.accounts]
 
     def _self_portrait(self, members: Sequence[Member]) -> dict[str, str | int | float | bool | None]:
         return {
@@ -206,9 +206,10 @@ class Daemon:
         }  # fmt: skip
 
 
-def member_of(account: AccountSettings, deps: Deps) -> Member:
+def member_of(account: AccountSettings, deps: Deps, everybody: Sequence[AccountSettings]) -> Member:
     """One account made ready.  Its jitter is a hash of its name: steady over restarts, spread over accounts."""
-    provider = registry.make(account, deps)
+    relatives = [other for other in everybody if other.family == account.family and other.name != account.name]
+    provider = registry.make(account, deps, relatives)
     draw = zlib.crc32(account.name.encode()) / 2**32
     plan = Plan(account.name, provider.ladder, provider.contract, account.margins, provider.binding, draw)
     return Member(plan, provider, account.kind, account.family or account.name, account.paused)

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from freshd.core.happenings import Enrolling
-from freshd.core.model import Secret
+from freshd.core.model import Record, Secret
 from freshd.core.state import State
-from freshd.errors import NotPossible
+from freshd.errors import KeyringUnavailable, NotPossible
 from freshd.ports import Asked, Provider
 from freshd.supervisor import Supervisor
 from freshd.turn import Verb, decided, is_moved, landed
@@ -51,7 +51,11 @@ class Enrolment:
         provider: Provider = self._supervisor.keeper(account).provider(account)
         self._must_not_displace(account)
         redirect = args.get("redirect_uri")
-        asked = await provider.ask(str(args.get("flow", "code")), None if redirect is None else str(redirect))
+        asked = await provider.ask(
+            str(args.get("flow", "auto")), None if redirect is None else str(redirect),
+            await self._record(account),
+            consent=args.get("consent") is True,
+        )  # fmt: skip
         now = self._supervisor.clock.boot()
         self._sessions = {key: kept for key, kept in self._sessions.items() if kept.ends > now}
         if len(self._sessions) >= MAX_SESSIONS:
@@ -60,8 +64,15 @@ class Enrolment:
         self._sessions[session] = Session(account, asked, now + min(asked.expires_in, SESSION_SECONDS))
         return {
             "session": session, "url": asked.url, "user_code": asked.user_code, "interval": asked.interval,
-            "expires_in": min(asked.expires_in, SESSION_SECONDS),
+            "prompt": asked.prompt, "expires_in": min(asked.expires_in, SESSION_SECONDS),
         }  # fmt: skip
+
+    async def _record(self, account: str) -> Record:
+        """What is kept of the account; nothing where the keyring holds it back, for a person may enrol even then."""
+        try:
+            return await self._supervisor.vault.read(account)
+        except KeyringUnavailable:
+            return Record(account)
 
     def _must_not_displace(self, account: str) -> None:
         """An attempt would take the place of an answer that waits in escrow: that one comes first (I3)."""

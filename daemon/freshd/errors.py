@@ -55,6 +55,13 @@ class NotPossible(FreshdError):
     type = "not-possible"
 
 
+class NeedsConsent(FreshdError):
+    """A step that costs something (an SMS is sent) and to which the person has not agreed yet; `cause` says what."""
+
+    exit_code = 65
+    type = "needs-consent"
+
+
 class StoreError(FreshdError):
     """A durable write or read did not succeed (full disk, I/O error, read-only).  Nothing was acknowledged."""
 

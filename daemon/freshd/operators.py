@@ -22,7 +22,7 @@ from freshd import health
 from freshd.core import ladder
 from freshd.core.arrange import next_job
 from freshd.core.happenings import Booted, Forced
-from freshd.core.model import Change, Grant, Intent, Secret, Standing
+from freshd.core.model import Change, Intent, Secret, Standing
 from freshd.core.state import Phase, State
 from freshd.errors import KeyringUnavailable, NotPossible
 from freshd.ports import Line
@@ -143,7 +143,7 @@ class Operators:
         if record.grant is None:
             raise NotPossible("the account holds no grant", f"freshd enrol {account}")
         bound = replace(record.grant, binding=self._supervisor.keeper(account).provider(account).binding)
-        return await self._write(account, bound, "confirm", record.generation + 1)
+        return await self._write(account, Change(account, grant=bound), "confirm", record.generation + 1)
 
     async def _trust(self, account: str, standing: Standing) -> None:
         """The journal may be an old copy: the grant goes on, but as one that may be spent (design 6).
@@ -187,19 +187,15 @@ class Operators:
         if not isinstance(given, dict) or not given or not all(isinstance(one, str) and one for one in given.values()):
             raise NotPossible("nothing to import", 'send {"secrets": {"refresh_token": "…"}}')
         secrets_given = {str(key): Secret(value) for key, value in given.items()}
-        if ladder.top(keeper.plan(account).ladder, secrets_given) is None:
-            wanted = sorted({name for rung in keeper.plan(account).ladder for name in rung.needs})
-            raise NotPossible("these secrets renew nothing here", "this account renews with: " + ", ".join(wanted))
+        change = keeper.provider(account).adopt(secrets_given, supervisor.clock.now(), secrets.token_hex(16))
         async with quiet(self._supervisor, account) as state:
-            now = supervisor.clock.now()
-            grant = Grant(secrets.token_hex(16), keeper.provider(account).binding, secrets_given, now, now)
-            kept = await self._write(account, grant, "import", state.standing.generation + 1)
+            kept = await self._write(account, change, "import", state.standing.generation + 1)
         await decided(self._supervisor)
         return {"account": account, "generation": kept.generation}
 
-    async def _write(self, account: str, grant: Grant, why: str, generation: int) -> Standing:
+    async def _write(self, account: str, change: Change, why: str, generation: int) -> Standing:
         supervisor = self._supervisor
         line = Line(supervisor.clock.now(), why, "ok", generation)
-        kept = await supervisor.vault.commit(None, account, [Change(account, grant=grant)], {}, line)
+        kept = await supervisor.vault.commit(None, account, [change], {}, line)
         supervisor.post(account, Booted(kept[account], supervisor.vault.high_water))
         return kept[account]

@@ -150,7 +150,11 @@ class Custodian(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a person is asked to do to enrol, and the material the answer will need."""
+    """What a person is asked to do to enrol, and the material the answer will need.
+
+    prompt  what the person is to type in, where it is no redirect: such as the code of an SMS; its value is brought
+            back as "code"
+    """
 
     url: str
     material: Mapping[str, Secret]
@@ -158,6 +162,21 @@ class Asked:
     interval: float = 5.0
     expires_in: float = 600.0
     rung: str = "authorize"
+    prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One finding of an examination.  level: 0 fine, 1 needs a look, 2 broken.  `cause`: a stable word for what it is.
+
+    cause is one of: used-twice, expired, revoked, wrong-app, refresh-switched-off, clock, gateway, app-refused,
+    user-gone, no-refresh-token, never-enrolled, unknown; or "" for a finding that explains nothing.
+    """
+
+    level: int
+    text: str
+    remedy: str = ""
+    cause: str = ""
 
 
 class Provider(Protocol):
@@ -179,6 +198,10 @@ class Provider(Protocol):
     def binding(self) -> Binding:
         """What a grant obtained now would belong to."""
 
+    @property
+    def kin(self) -> Sequence[str]:
+        """Accounts of the same family whose records its rungs read; `Record.kin` holds them at every call."""
+
     def paces(self, rung: str) -> Sequence[tuple[str, Pace]]:
         """Ledger keys to charge for one call of that rung, widest first."""
 
@@ -197,8 +220,21 @@ class Provider(Protocol):
     def is_dead(self, status: int | None, code: str | None) -> bool:
         """Whether a consumer's refusal means the token is dead (scope errors and a bare 403 do not)."""
 
-    async def ask(self, flow: str, redirect_uri: str | None) -> Asked:
-        """Begin an enrolment.  Raises FreshdError."""
+    async def ask(self, flow: str, redirect_uri: str | None, record: Record, *, consent: bool = False) -> Asked:
+        """Begin an enrolment.  "auto": the flow that fits how the account stands.
+
+        Raises NeedsConsent where beginning costs something (an SMS) and the person has not agreed to it yet, and other
+        FreshdErrors.
+        """
+
+    def adopt(self, given: Mapping[str, Secret], now: Moment, lineage: str) -> Change:
+        """What secrets and lease obtained elsewhere come to, by the names of the import; nothing is sent.
+
+        Raises FreshdError naming what is missing or wrong, without a value.
+        """
+
+    async def examine(self, record: Record) -> Sequence[Found]:
+        """Look for why the grant is dead, by harmless calls only (I8): none spends, rotates or counts as an attempt."""
 
     async def revoke(self, record: Record) -> str:
         """Tell the service to end the grant; says what was done.  Raises FreshdError."""

@@ -18,7 +18,8 @@ from freshd.core.outcome import Answered, Judged, Lost, NotSent, Performed, Reje
 from freshd.core.pace import Pace
 from freshd.core.settings import Margins
 from freshd.core.state import Plan
-from freshd.ports import Asked
+from freshd.errors import NotPossible
+from freshd.ports import Asked, Found
 
 REFRESH = Rung("refresh", frozenset({"refresh_token"}))
 ISSUE = Rung("issue", spends=False)
@@ -64,6 +65,7 @@ class FakeProvider:
         self.presented: list[tuple[str, Intent]] = []
         self.preparing: Callable[[], Awaitable[None]] | None = None
         self.reading: Exception | None = None
+        self.relatives: tuple[str, ...] = ()
         self.alive: bool | None = None
         self._paces = [("host", host)] if host is not None else []
         self._pace = pace or Pace(interval=1.0)
@@ -127,8 +129,20 @@ class FakeProvider:
     def is_dead(self, status: int | None, code: str | None) -> bool:
         return status == 401
 
-    async def ask(self, flow: str, redirect_uri: str | None) -> Asked:
+    async def ask(self, flow: str, redirect_uri: str | None, record: Record, *, consent: bool = False) -> Asked:
         return Asked("https://service.example/consent", {"state": Secret("s")})
+
+    @property
+    def kin(self) -> Sequence[str]:
+        return self.relatives
+
+    def adopt(self, given: Mapping[str, Secret], now: Moment, lineage: str) -> Change:
+        if not {name for rung in self.ladder for name in rung.needs} & given.keys():
+            raise NotPossible("these secrets renew nothing here", "this account renews with: refresh_token")
+        return Change(self.account, Grant(lineage, self.binding, given, now, now))
+
+    async def examine(self, record: Record) -> Sequence[Found]:
+        return ()
 
     async def revoke(self, record: Record) -> str:
         return "revoked"

@@ -12,10 +12,10 @@ from freshd.core.contract import Contract
 from freshd.core.model import Binding, Grant, Intent, Lease, Moment, Record, Secret
 from freshd.core.outcome import Judged, Performed, Reply
 from freshd.core.settings import SecretRef, Way
+from freshd.providers.deps import Deps
 from freshd.providers.discovery import Discovery
 from freshd.providers.http import Http
 from freshd.providers.oauth2 import OAuth2
-from freshd.providers.oauth2_client import Deps
 from freshd.providers.oauth2_options import Options, Schema
 from freshd.sandbox.server import Running, Settings, start
 

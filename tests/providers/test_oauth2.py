@@ -273,7 +273,7 @@ async def test_a_person_enrols_with_a_code_and_the_grant_renews(bench: Bench, sa
 
 async def authorized(bench: Bench, provider: OAuth2) -> dict[str, Secret]:
     """The material after a person has approved in a browser."""
-    asked = await provider.ask("code", "http://127.0.0.1:7777/")
+    asked = await provider.ask("code", "http://127.0.0.1:7777/", Record("mail"))
     performed = await bench.http.call(Call("GET", asked.url + "&auto=1"))
     assert isinstance(performed, Reply)
     back = urllib.parse.urlsplit(performed.header("Location") or "")
@@ -317,7 +317,7 @@ async def test_an_answer_to_another_request_is_withheld(bench: Bench, sandbox: R
 
 
 async def test_a_person_enrols_with_a_device(bench: Bench, sandbox: Running, provider: OAuth2, clock: Clock) -> None:
-    asked = await provider.ask("device", None)
+    asked = await provider.ask("device", None, Record("mail"))
     assert asked.rung == "device"
     assert asked.user_code
     assert asked.interval == 5.0
@@ -334,7 +334,7 @@ async def test_a_person_enrols_with_a_device(bench: Bench, sandbox: Running, pro
 
 
 async def test_a_person_may_say_no(bench: Bench, sandbox: Running, provider: OAuth2, clock: Clock) -> None:
-    asked = await provider.ask("device", None)
+    asked = await provider.ask("device", None, Record("mail"))
     assert sandbox.service.consents.decide(asked.user_code or "", clock(), subject="", label="", allowed=False)
     judged = await bench.exchange(provider, "device", Record("a"), **asked.material)
     assert judged == Rejected("access_denied", Remedy.PERSON)
@@ -346,7 +346,7 @@ async def test_a_flow_the_account_does_not_have_is_refused(bench: Bench, sandbox
     assert rung is not None
     assert rung.name == "device"
     with pytest.raises(FreshdError):
-        await provider.ask("code", "http://127.0.0.1:1/")
+        await provider.ask("code", "http://127.0.0.1:1/", Record("mail"))
 
 
 async def test_revoking_ends_the_grant_and_its_tokens(

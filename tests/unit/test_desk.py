@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from freshd.core.contract import Contract, Kills
-from freshd.core.model import EMPTY, Binding, Intent, Secret
+from freshd.core.model import EMPTY, Binding, Intent, Record, Secret
 from freshd.core.outcome import Lost, NotSent, Remedy
 from freshd.core.state import Phase
 from freshd.enrolment import MAX_SESSIONS
@@ -33,7 +33,7 @@ class Person(FakeProvider):
     asked = Asked("https://service.example/consent", {"expected_state": Secret("s1")}, interval=5.0, expires_in=600.0)
     revoking: FreshdError | None = None
 
-    async def ask(self, flow: str, redirect_uri: str | None) -> Asked:
+    async def ask(self, flow: str, redirect_uri: str | None, record: Record, *, consent: bool = False) -> Asked:
         self.log.append(f"ask {flow} {redirect_uri}")
         return self.asked
 
@@ -594,7 +594,7 @@ def test_an_enrolment_by_code_ends_with_a_grant_at_rest() -> None:
         assert "unknown or over" in again.cause
 
     house.live(work)
-    assert person(house).log[0] == "ask code http://127.0.0.1:1/"
+    assert person(house).log[0] == "ask auto http://127.0.0.1:1/"
     assert [presented for presented, _ in person(house).presented] == ["c1"]
 
 

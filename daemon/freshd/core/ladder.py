@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from freshd.core.contract import Reuse
 from freshd.core.pace import Pace
 
 
@@ -16,11 +17,17 @@ from freshd.core.pace import Pace
 class Rung:
     """One way to renew.
 
-    needs         names of grant secrets it presents; all must be in hand
+    needs         names of grant secrets it presents; all must be in hand.  "ACCOUNT/NAME" is one of a relative's
     spends        it may use up part of the grant: takes all eight points of the exchange
     person        only a person can take it (freshd enrol)
     budgeted      attempts are limited or cost something (a password, an SMS)
     ends_session  success ends somebody's other session
+    unless        names of secrets that only a step of a person brings further: not taken unattended while one is held
+    stocks        names of the secrets it yields instead of a lease; they are kept in stock
+    on_demand     taken when somebody needs a lease, not by the lease's own end; a grant that ages is still renewed
+    asks          the relative that takes this step for us; nothing is sent for this account
+    is_final      in doubt what it presents counts as spent and is never presented again
+    reuse         what presenting its secrets again does; None: as the contract says
     """
 
     name: str
@@ -29,6 +36,12 @@ class Rung:
     person: bool = False
     budgeted: bool = False
     ends_session: bool = False
+    unless: frozenset[str] = frozenset()
+    stocks: frozenset[str] = frozenset()
+    on_demand: bool = False
+    asks: str | None = None
+    is_final: bool = False
+    reuse: Reuse | None = None
     pace: Pace = field(default_factory=Pace)
 
     @property
@@ -42,7 +55,8 @@ Ladder = tuple[Rung, ...]
 
 def can_try(rung: Rung, held: Iterable[str]) -> bool:
     """Whether freshd can take this rung by itself with the secrets it holds."""
-    return not rung.person and rung.needs <= frozenset(held)
+    names = frozenset(held)
+    return not rung.person and rung.needs <= names and not rung.unless & names
 
 
 def top(ladder: Ladder, held: Iterable[str]) -> Rung | None:

@@ -140,12 +140,16 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What the vault keeps of one account.  Generation 0 without a grant: never enrolled."""
+    """What the vault keeps of one account.  Generation 0 without a grant: never enrolled.
+
+    kin  the records of relatives that the account's provider asked for (`Provider.kin`), read under the family's lock
+    """
 
     account: str
     generation: int = 0
     grant: Grant | None = None
     lease: Lease | None = None
+    kin: Mapping[str, Record] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def lineage(self) -> str | None:

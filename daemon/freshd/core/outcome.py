@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from freshd.core.model import Change
+from freshd.core.model import EMPTY, Change, Secret
 
 
 class Remedy(enum.Enum):
@@ -70,7 +70,11 @@ class Rejected:
 
     code         the service's own code, as text, for people
     retry_after  seconds the service asked for
-    drop         names of secrets this refusal proves useless (Remedy.RESET)
+    drop         names of secrets to be forgotten; with RESET the lease goes too, for it was made of them
+    dead         names of secrets that this refusal proves dead: kept, never presented again.  None: with CLIMB those
+                 that the rung needs, else none
+    keep         secrets that the refusal brought and the next step of a person needs; stored beside the others
+    again        seconds after which it is worth one more try, before the remedy applies; None: at once applies
     known        False where the code is in no table of ours: keep everything, stop this round, alert
     """
 
@@ -80,6 +84,9 @@ class Rejected:
     drop: frozenset[str] = frozenset()
     known: bool = True
     detail: str = ""
+    dead: frozenset[str] | None = None
+    keep: Mapping[str, Secret] = field(default_factory=lambda: EMPTY)
+    again: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,15 +19,16 @@ from typing import Any, Final, cast
 
 from freshd.core.contract import Contract
 from freshd.core.ladder import Ladder, Rung
-from freshd.core.model import EMPTY, Binding, Intent, Lease, Record, Secret
+from freshd.core.model import EMPTY, Binding, Change, Grant, Intent, Lease, Moment, Record, Secret
 from freshd.core.outcome import Judged, NotSent, Performed, Reply
 from freshd.core.pace import Pace
 from freshd.core.settings import AccountSettings
-from freshd.errors import FreshdError
-from freshd.ports import Asked
+from freshd.errors import FreshdError, NotPossible
+from freshd.ports import Asked, Found
+from freshd.providers.deps import Deps
 from freshd.providers.http import Call, host
 from freshd.providers.oauth2_case import AUTHORIZE, DEVICE, ISSUE, REFRESH, REFRESH_TOKEN
-from freshd.providers.oauth2_client import Client, Deps, Field, Post
+from freshd.providers.oauth2_client import Client, Field, Post
 from freshd.providers.oauth2_enrol import (
     ask_for_code,
     ask_for_device,
@@ -70,6 +71,10 @@ class OAuth2:
     @property
     def binding(self) -> Binding:
         return self._terms.binding
+
+    @property
+    def kin(self) -> Sequence[str]:
+        return ()
 
     def paces(self, rung: str) -> Sequence[tuple[str, Pace]]:
         options = self._options
@@ -116,13 +121,24 @@ class OAuth2:
         word = (code or "").strip().lower()
         return word in DEAD_CODES or (status == 401 and word not in ALIVE_CODES)
 
-    async def ask(self, flow: str, redirect_uri: str | None) -> Asked:
+    async def ask(self, flow: str, redirect_uri: str | None, record: Record, *, consent: bool = False) -> Asked:
+        flow = self._options.flows[0] if flow == "auto" and self._options.flows else flow
         if flow not in self._options.flows or self._options.grant_type == "client_credentials":
             allowed = ", ".join(self._options.flows) if self._options.grant_type == "refresh_token" else "none"
             raise FreshdError("the account cannot be enrolled this way", f"flows of this account: {allowed}")
         if flow == "device":
             return await ask_for_device(self._client)
         return await ask_for_code(self._client, redirect_uri)
+
+    def adopt(self, given: Mapping[str, Secret], now: Moment, lineage: str) -> Change:
+        """A refresh token is all there is to adopt; access tokens of others are not published under our name."""
+        if not given.get(REFRESH_TOKEN) or self._options.grant_type != REFRESH_TOKEN:
+            raise NotPossible("these secrets renew nothing here", f"this account renews with: {REFRESH_TOKEN}")
+        grant = Grant(lineage, self.binding, {REFRESH_TOKEN: given[REFRESH_TOKEN]}, now, now)
+        return Change(self._name, grant=grant)
+
+    async def examine(self, record: Record) -> Sequence[Found]:
+        return ()
 
     async def revoke(self, record: Record) -> str:
         """RFC 7009.  The refresh token first: most services end its access tokens with it."""
@@ -190,6 +206,6 @@ def ladder_of(options: Options) -> Ladder:
     return (Rung(REFRESH, frozenset({REFRESH_TOKEN}), pace=pace_of(options, REFRESH)), *people)
 
 
-def make(account: AccountSettings, deps: Deps) -> OAuth2:
+def make(account: AccountSettings, deps: Deps, _relatives: Sequence[AccountSettings] = ()) -> OAuth2:
     """The provider of a configured account."""
     return OAuth2(account.name, Options(**cast("dict[str, Any]", account.options)), account.profile.contract, deps)

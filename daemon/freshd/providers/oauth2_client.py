@@ -13,7 +13,7 @@ import base64
 import json
 import secrets
 import warnings
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote_plus, urlencode
@@ -25,30 +25,17 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from freshd.core.model import Secret
 from freshd.core.settings import SecretRef
 from freshd.errors import FreshdError
-from freshd.ports import Clock
-from freshd.providers.discovery import Discovery, Metadata
-from freshd.providers.http import Call, Http
+from freshd.providers.deps import Deps
+from freshd.providers.discovery import Metadata
+from freshd.providers.http import Call
 from freshd.providers.oauth2_options import Options
 
 Field = tuple[str, str]
-Resolve = Callable[[SecretRef], Awaitable[Secret]]
-"""Fetches a secret of the configuration.  Raises FreshdError."""
-
 ASSERTION_SECONDS: Final = 60
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 KEY_TYPES: Final[Mapping[str, type[RSAKey | ECKey | OKPKey]]] = {"RS": RSAKey, "PS": RSAKey, "ES": ECKey, "Ed": OKPKey}
 MISSING_NAMES: Final[Mapping[str, str]] = {"probe_url": "userinfo_endpoint"}
 """Our key → the metadata's name, where they differ."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deps:
-    """What every provider shares."""
-
-    http: Http
-    resolve: Resolve
-    clock: Clock
-    discovery: Discovery
 
 
 @dataclass(frozen=True, slots=True)

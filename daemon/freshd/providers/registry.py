@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
@@ -10,14 +10,19 @@ from typing import Any, Final, cast
 
 from freshd.core.settings import AccountSettings, KindSchema
 from freshd.ports import Clock, Provider
+from freshd.providers.deps import Deps, Resolve
 from freshd.providers.discovery import Discovery
 from freshd.providers.http import Http
-from freshd.providers.oauth2_client import Deps, Resolve
+
+Maker = Callable[[AccountSettings, Deps, Sequence[AccountSettings]], Provider]
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Where a kind lives: `module:name` of its schema's class, and of `make(settings, deps) -> Provider`."""
+    """Where a kind lives: `module:name` of its schema's class, and of `make(settings, deps, relatives) -> Provider`.
+
+    `relatives`: the other accounts of its family, as configured.
+    """
 
     schema_at: str
     make_at: str
@@ -26,9 +31,9 @@ class Kind:
         """What the kind knows of its own keys."""
         return cast("KindSchema", _found(self.schema_at)())
 
-    def make(self, account: AccountSettings, deps: Deps) -> Provider:
+    def make(self, account: AccountSettings, deps: Deps, relatives: Sequence[AccountSettings]) -> Provider:
         """The provider of one account."""
-        return cast("Callable[[AccountSettings, Deps], Provider]", _found(self.make_at))(account, deps)
+        return cast("Maker", _found(self.make_at))(account, deps, relatives)
 
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
@@ -51,9 +56,9 @@ class Schemas(Mapping[str, KindSchema]):
         return len(KINDS)
 
 
-def make(account: AccountSettings, deps: Deps) -> Provider:
+def make(account: AccountSettings, deps: Deps, relatives: Sequence[AccountSettings] = ()) -> Provider:
     """The provider of one configured account."""
-    return KINDS[account.kind].make(account, deps)
+    return KINDS[account.kind].make(account, deps, relatives)
 
 
 def shared(resolve: Resolve, clock: Clock) -> Deps:
