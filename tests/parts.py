@@ -73,6 +73,15 @@ PARTS = {
             packages=("systemd",),
         ),
         Part(
+            # A whole machine: its root is downloaded on first use, so it is installed by hand, not by scripts/setup.
+            name="nspawn",
+            programs=("systemd-nspawn", "debootstrap", "nsenter", "ip", "curl"),
+            probe=("unshare", "--mount", "--pid", "--fork", "--net", "systemd-nspawn", "--version"),
+            shows=r"systemd \d",
+            remedy=f"{_debian('systemd-container', 'debootstrap', 'iproute2', 'curl')}, run as root",
+            packages=(),
+        ),
+        Part(
             name="strace",
             programs=("strace",),
             probe=("strace", "-o", "/dev/null", "echo", "traced"),

@@ -15,7 +15,7 @@ import resource
 import signal
 import sys
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -28,11 +28,12 @@ from freshd.config import load
 from freshd.core.access import Policy
 from freshd.core.events import Event
 from freshd.core.reload import diff
-from freshd.core.settings import AccountSettings, Settings, VaultSettings
+from freshd.core.settings import AccountSettings, EnvFileSettings, Settings, VaultSettings
 from freshd.core.state import Plan
 from freshd.desk import Desk
 from freshd.errors import ConfigError, FreshdError
 from freshd.log import Log
+from freshd.outlets.mirror import Links, Mirror
 from freshd.ports import Custodian
 from freshd.providers import registry
 from freshd.providers.deps import Deps
@@ -95,7 +96,9 @@ class Daemon:
         references = References(os_keyring(settings.vault))
         self._deps: Deps = registry.shared(references.resolve, self._clock)
         self._policy = policy_of(settings, 1)
-        self._api = Api(Desk(self._supervisor), lambda: self._policy, self._clock, on_audit=self._tell)
+        self._desk = Desk(self._supervisor)
+        self._api = Api(self._desk, lambda: self._policy, self._clock, on_audit=self._tell)
+        self._mirror = Mirror(self._links())
         self._custodian_name = custodian.name
         self._started = False
 
@@ -114,6 +117,8 @@ class Daemon:
             self._started = True
             self._supervisor.start(members)
             self._supervisor.spawn(self._anchors(), "anchors")
+            self._mirror.configure(env_files_of(self._settings))
+            self._supervisor.spawn(self._mirror.run(), "mirror")
             await self._until_stopped()
         finally:
             await self._stop()
@@ -150,6 +155,7 @@ class Daemon:
         self._api.stop_intake()
         self._alarms.stop()
         await self._supervisor.stop()
+        await self._mirror.aclose()
         await self._api.aclose()
         await self._deps.http.aclose()
         if self._started:
@@ -178,6 +184,7 @@ class Daemon:
         self._policy = policy_of(fresh, self._policy.generation + 1)
         self._log.set_level(fresh.log.level)
         self._supervisor.reload(members, changes.changed, changes.removed)
+        self._mirror.configure(env_files_of(fresh))
         fields = {"added": len(changes.added), "removed": len(changes.removed), "changed": len(changes.changed)}
         self._tell(Event("config.reloaded", None, fields))
 
@@ -195,6 +202,20 @@ class Daemon:
     def _tell(self, event: Event) -> None:
         self._log.tell(event)
         self._api.tell(event)
+        self._mirror.tell(event)
+
+    def _links(self) -> Links:
+        """What the .env files need: an import is an operator's, and goes the way of all imports."""
+        supervisor, desk = self._supervisor, self._desk
+
+        def held_since(account: str) -> float | None:
+            obtained = supervisor.state(account).standing.obtained if account in supervisor.members else None
+            return None if obtained is None else obtained.wall
+
+        def adopt(account: str, secrets: Mapping[str, str]) -> Awaitable[object]:
+            return desk.operate("import", account, {"secrets": dict(secrets)})
+
+        return Links(self._clock, self._tell, desk.lease, held_since, self._vault.knew, adopt, supervisor.spawn)
 
     def _members(self, settings: Settings) -> Sequence[Member]:
         return [member_of(account, self._deps, settings.accounts) for account in settings.accounts]
@@ -213,6 +234,11 @@ def member_of(account: AccountSettings, deps: Deps, everybody: Sequence[AccountS
     draw = zlib.crc32(account.name.encode()) / 2**32
     plan = Plan(account.name, provider.ladder, provider.contract, account.margins, provider.binding, draw)
     return Member(plan, provider, account.kind, account.family or account.name, account.paused)
+
+
+def env_files_of(settings: Settings) -> Mapping[str, EnvFileSettings]:
+    """The .env files to be kept in step, by account."""
+    return {account.name: account.env_file for account in settings.accounts if account.env_file is not None}
 
 
 def policy_of(settings: Settings, generation: int) -> Policy:

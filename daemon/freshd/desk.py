@@ -22,6 +22,7 @@ from freshd.core.happenings import Demanded, Refused
 from freshd.core.state import Phase
 from freshd.enrolment import Enrolment
 from freshd.errors import NotPossible, VaultLocked
+from freshd.examination import Examination
 from freshd.operators import Operators
 from freshd.ports import Health, Published, Shortfall
 from freshd.supervisor import Supervisor
@@ -34,7 +35,8 @@ class Desk:
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         self._leases = supervisor.leases
-        self._verbs: dict[str, Verb] = {**Operators(supervisor).verbs, **Enrolment(supervisor).verbs}
+        verbs = (Operators(supervisor).verbs, Enrolment(supervisor).verbs, Examination(supervisor).verbs)
+        self._verbs: dict[str, Verb] = {name: verb for some in verbs for name, verb in some.items()}
 
     # -- readers ----------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ Rules
 * An answer is exchanged only for the session, and the account, that asked for it.
 * Sessions live in memory, end by themselves, and are few; a restart ends them.
 * A person's code goes in, nothing of it comes out: no answer and no error holds a secret (I8, I12).
+* A refusal that brought what another step of a person needs leads to that step ("next-step"); any other ends it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from freshd.turn import Verb, decided, is_moved, landed
 SESSION_SECONDS: Final = 900.0
 MAX_SESSIONS: Final = 64
 PENDING: Final = frozenset({"authorization_pending", "slow_down", "held"})
-"""Outcomes after which the same enrolment is asked for again; a device flow also goes on where nothing was sent."""
+"""Outcomes after which the same enrolment is asked for again; also where nothing was sent of what is no redirect."""
+NEXT_STEP: Final = "next-step"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,25 +99,40 @@ class Enrolment:
             raise NotPossible("this enrolment is unknown or over", f"begin again: freshd enrol {account}")
         given = {key: Secret(str(args[key])) for key in ("code", "state", "iss", "error") if args.get(key) is not None}
         _check_state(session, given, account)
+        _check_typed(session, given, account)
         before = await landed(self._supervisor, account)
+        known = await self._record(account)
         event = Enrolling(session.asked.rung, secrets.token_hex(16), {**session.asked.material, **given})
         self._supervisor.post(account, event)
         after = await landed(self._supervisor, account)
         if after.refreshes == before.refreshes:
-            return self._undone(account, key, after)
+            return await self._undone(account, key, after, known)
         del self._sessions[key]
         await decided(self._supervisor)
         return {"done": True, "account": account, "generation": after.standing.generation}
 
-    def _undone(self, account: str, key: str, after: State) -> Mapping[str, Any]:
+    async def _undone(self, account: str, key: str, after: State, known: Record) -> Mapping[str, Any]:
         outcome = after.last_outcome or "failed"
-        session = self._sessions[key]
-        if outcome in PENDING or (session.asked.rung == "device" and outcome == "unsent"):
+        asked = self._sessions[key].asked
+        may_repeat = asked.rung == "device" or not asked.url
+        if outcome in PENDING or (may_repeat and outcome == "unsent"):
             return {"done": False, "account": account, "pending": outcome}
         self._sessions.pop(key, None)
+        if _secrets(await self._record(account)) != _secrets(known):
+            return {"done": False, "account": account, "pending": NEXT_STEP, "outcome": outcome}
         raise NotPossible(
             f"the service did not accept the enrolment: {outcome}", f"begin again: freshd enrol {account}"
         )
+
+
+def _secrets(record: Record) -> Mapping[str, Secret]:
+    return {} if record.grant is None else record.grant.secrets
+
+
+def _check_typed(session: Session, given: Mapping[str, Secret], account: str) -> None:
+    """What a person is to type in is there: an empty code would cost a try at the service."""
+    if session.asked.prompt is not None and ("code" not in given or not given["code"].reveal().strip()):
+        raise NotPossible("nothing was typed, so nothing was sent", f"begin again: freshd enrol {account}")
 
 
 def _check_state(session: Session, given: Mapping[str, Secret], account: str) -> None:

@@ -26,51 +26,42 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 from freshd.core import ladder
-from freshd.core.happenings import Broke, Committed, Doubted, Ending, Held, Outdated, Refusal, Unable, Unsent
+from freshd.core.happenings import Broke, Committed, Ending, Held, Outdated, Refusal, Unable, Unsent
 from freshd.core.ladder import Rung
-from freshd.core.model import EMPTY, Earlier, Intent, Moment, Record, Secret, Standing
-from freshd.core.outcome import Answered, Judged, Lost, NotSent, Performed, Rejected, Remedy, Reply, Unreadable
+from freshd.core.model import Intent, Moment, Record, Secret, Standing
+from freshd.core.outcome import Answered, Judged, Lost, NotSent, Rejected, Remedy, Reply, Unreadable
 from freshd.core.pace import Row
 from freshd.errors import FreshdError, Stale, StoreError
+from freshd.flight import (
+    DEADLINE_SECONDS,
+    Flight,
+    Order,
+    dead,
+    doubted,
+    dropped,
+    perform,
+    standing_of,
+    told_of,
+    uncounted,
+)
 from freshd.pacer import Keys, Pacer
 from freshd.ports import Clock, Line, Provider, Vault
 
-DEADLINE_SECONDS: Final = 60.0
-"""Second net over the provider's own deadline: a call still silent by then is lost."""
 CLOSED_WAIT_SECONDS: Final = 1.0
 """What a flight is told that may not leave any more; nothing is launched after it."""
 JUDGES_SECRET: Final = frozenset({Remedy.CLIMB, Remedy.RESET, Remedy.PERSON})
 """Refusals that settle a doubt; any other says nothing of what an earlier call came to."""
+DETAIL_MOST: Final = 300
+"""Characters of a refusal's detail (a request id, a hint) that an account's history keeps."""
 T = TypeVar("T")
 Rescue = Callable[[FreshdError], Awaitable[None]]
 """Told of a write that failed after point 4; returns when it is to be tried again."""
 Rows = Mapping[str, Row]
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What one flight is to do.  `generation` and `lineage`: of the state it was ordered from.
-
-    before   boot-time second after which nothing must leave any more
-    earlier  doubts that it is made over; they stand again, durably, if it ends without a new grant
-    """
-
-    flight: str
-    attempt: int
-    account: str
-    rung: str
-    generation: int
-    lineage: str | None
-    replays: int = 0
-    doubted: Moment | None = None
-    candidate: str | None = None
-    material: Mapping[str, Secret] = field(default_factory=lambda: EMPTY)
-    before: float | None = None
-    earlier: tuple[Earlier, ...] = ()
 
 
 class Exchange:
@@ -101,9 +92,9 @@ class Exchange:
             return Held(order.attempt, wait)
         try:
             self._trace(2)
-            record = await self._vault.read(order.account)
+            record = await self._read(order.account, provider)
             if (record.generation, record.lineage) != (order.generation, order.lineage):
-                return Outdated(order.attempt, _standing_of(record))
+                return Outdated(order.attempt, standing_of(record))
             async with asyncio.timeout(DEADLINE_SECONDS):
                 found = await provider.prepare(order.rung, record)
             intent = self._intent(order, found)
@@ -119,7 +110,7 @@ class Exchange:
             return Unable(order.attempt, error.type, error.cause, error.remedy)
         except Exception as error:  # noqa: BLE001 - before the intent nothing was sent: a bug is only a bug
             return Broke(order.attempt, type(error).__name__)
-        flight = _Flight(order, rung, keys, record, intent)
+        flight = Flight(order, rung, keys, record, intent)
         return await self._landed(flight, self._spend(flight, provider, rescue), rescue)
 
     async def finish(self, attempt: int, account: str, provider: Provider, rescue: Rescue) -> Ending:
@@ -128,14 +119,14 @@ class Exchange:
         if found is None:
             return Broke(attempt, "NoEscrow")
         intent, reply = found
-        record = await self._persist(lambda: self._vault.read(account), rescue)
+        record = await self._persist(lambda: self._read(account, provider), rescue)
         rung = ladder.find(provider.ladder, intent.rung) or Rung(intent.rung)
         order = Order(intent.flight, attempt, account, intent.rung, record.generation, record.lineage, intent.replays,
                       intent.doubted, intent.candidate, earlier=intent.earlier)  # fmt: skip
-        flight = _Flight(order, rung, provider.paces(rung.name), record, intent)
+        flight = Flight(order, rung, provider.paces(rung.name), record, intent)
         return await self._landed(flight, self._judge(flight, provider, reply, rescue), rescue)
 
-    async def _landed(self, flight: _Flight, rest: Awaitable[Ending], rescue: Rescue) -> Ending:
+    async def _landed(self, flight: Flight, rest: Awaitable[Ending], rescue: Rescue) -> Ending:
         """A stale writer loses: another lineage was adopted meanwhile.  What came back stays escrowed or set aside.
 
         A bug behind point 3 is a doubt: the intent stands, and nobody knows what was sent.
@@ -144,11 +135,16 @@ class Exchange:
         try:
             return await rest
         except Stale:
-            return Outdated(attempt, _standing_of(await self._persist(lambda: self._vault.read(account), rescue)))
+            return Outdated(attempt, standing_of(await self._persist(lambda: self._vault.read(account), rescue)))
         except Exception as error:  # noqa: BLE001 - see above
             if not flight.rung.spends:
                 return Broke(attempt, type(error).__name__)
-            return _doubted(flight, f"bug in the exchange: {type(error).__name__}")
+            return doubted(flight, f"bug in the exchange: {type(error).__name__}")
+
+    async def _read(self, account: str, provider: Provider) -> Record:
+        """The record, and those of the relatives that its provider asks for; the family's lock is held."""
+        kin = {name: await self._vault.read(name) for name in provider.kin}
+        return replace(await self._vault.read(account), kin=MappingProxyType(kin))
 
     def _wait(self, order: Order, keys: Keys, now: Moment) -> float:
         return CLOSED_WAIT_SECONDS if self._is_closed else self._pacer.wait(order.account, keys, now)
@@ -166,9 +162,9 @@ class Exchange:
         else:
             await self._vault.note(rows)
 
-    async def _spend(self, flight: _Flight, provider: Provider, rescue: Rescue) -> Ending:
+    async def _spend(self, flight: Flight, provider: Provider, rescue: Rescue) -> Ending:
         await asyncio.sleep(self._pacer.departure(flight.keys, self._clock.now()))
-        performed = await _perform(flight, provider) if self._may_leave(flight) else NotSent("too late for its grace")
+        performed = await perform(flight, provider) if self._may_leave(flight) else NotSent("too late for its grace")
         self._trace(4)
         match performed:
             case NotSent(reason):
@@ -181,11 +177,11 @@ class Exchange:
                     self._trace(5)
                 return await self._judge(flight, provider, reply, rescue)
 
-    def _may_leave(self, flight: _Flight) -> bool:
+    def _may_leave(self, flight: Flight) -> bool:
         before = flight.order.before
         return before is None or self._clock.boot() < before
 
-    async def _judge(self, flight: _Flight, provider: Provider, reply: Reply, rescue: Rescue) -> Ending:
+    async def _judge(self, flight: Flight, provider: Provider, reply: Reply, rescue: Rescue) -> Ending:
         try:
             judged: Judged = provider.read(flight.rung.name, flight.record, flight.intent, reply)
         except Exception as error:  # noqa: BLE001 - a reader's bug must not lose an escrowed reply
@@ -198,7 +194,7 @@ class Exchange:
             case Unreadable(reason, _, retry_after):
                 return await self._doubt(flight, reason, self._failed(flight, retry_after), rescue)
 
-    async def _commit(self, flight: _Flight, answered: Answered, rescue: Rescue) -> Ending:
+    async def _commit(self, flight: Flight, answered: Answered, rescue: Rescue) -> Ending:
         rows = self._pacer.succeeded(flight.order.account, flight.keys)
         intent = flight.intent
         line = Line(self._clock.now(), flight.rung.name, "ok", flight.record.generation + 1)
@@ -209,59 +205,76 @@ class Exchange:
             lambda: self._vault.commit(intent, intent.account, answered.changes, rows, line), rescue
         )
         self._trace(6)
-        return Committed(flight.order.attempt, kept[intent.account], answered.notes)
+        others = {name: standing for name, standing in kept.items() if name != intent.account}
+        return Committed(flight.order.attempt, kept[intent.account], answered.notes, MappingProxyType(others))
 
-    async def _refused(self, flight: _Flight, rejected: Rejected, rescue: Rescue) -> Ending:
-        waits = rejected.remedy in (Remedy.WAIT, Remedy.REREAD) or not rejected.known
+    async def _refused(self, flight: Flight, rejected: Rejected, rescue: Rescue) -> Ending:
+        waits = rejected.remedy in (Remedy.WAIT, Remedy.REREAD) or not rejected.known or rejected.again is not None
         rows = self._slowed(flight, rejected) if waits else self._pacer.succeeded(flight.order.account, flight.keys)
-        line = self._line(flight, rejected.code)
+        line = self._line(flight, rejected.code, rejected.detail)
         if not flight.rung.spends:
             await self._persist(lambda: self._vault.note(rows), rescue)
             return Refusal(flight.order.attempt, rejected)
         if flight.intent.replays and rejected.remedy not in JUDGES_SECRET:
-            await self._put_back(_uncounted(flight.intent), rows, line, rescue)
+            await self._put_back(uncounted(flight.intent), rows, line, rescue)
             return Refusal(flight.order.attempt, rejected)
-        dead = _dead(flight, rejected)
-        standing = await self._close(flight, rejected.drop, rows, line, rescue, dead)
+        standing = await self._keep(flight, rejected, rows, line, rescue)
         return Refusal(flight.order.attempt, rejected, standing)
 
-    async def _not_sent(self, flight: _Flight, reason: str, rescue: Rescue) -> Ending:
-        rows, line = self._failed(flight, unsent=True), self._line(flight, "not-sent")
+    async def _keep(self, flight: Flight, rejected: Rejected, rows: Rows, line: Line, rescue: Rescue) -> Standing:
+        """What a refusal changes: what it brought is kept, what it names forgotten or marked dead."""
+        intent, brought = flight.intent, told_of(flight, rejected)
+        if brought is not None:
+            kept = await self._persist(
+                lambda: self._vault.commit(intent, intent.account, [brought], rows, line), rescue
+            )  # fmt: skip
+            return kept[intent.account]
+        drop, is_reset = dropped(flight, rejected), rejected.remedy is Remedy.RESET
+        return await self._close(flight, drop, rows, line, rescue, dead(flight, rejected), ends_lease=is_reset)
+
+    async def _not_sent(self, flight: Flight, reason: str, rescue: Rescue) -> Ending:
+        rows, line = self._failed(flight, unsent=True), self._line(flight, "not-sent", reason)
         if not flight.rung.spends:
             await self._persist(lambda: self._vault.note(rows), rescue)
         elif flight.intent.replays:
-            await self._put_back(_uncounted(flight.intent), rows, line, rescue)
+            await self._put_back(uncounted(flight.intent), rows, line, rescue)
         else:
             await self._close(flight, frozenset(), rows, line, rescue, {})
         return Unsent(flight.order.attempt, reason)
 
     async def _close(
-        self, flight: _Flight, drop: frozenset[str], rows: Rows, line: Line, rescue: Rescue, dead: Mapping[str, str]
-    ) -> Standing:
+        self, flight: Flight, drop: frozenset[str], rows: Rows, line: Line, rescue: Rescue, dead: Mapping[str, str],
+        *, ends_lease: bool = False,
+    ) -> Standing:  # fmt: skip
         """End an attempt that changed no grant; a doubt that it was made over stands again with that."""
-        return await self._persist(lambda: self._vault.close(flight.intent, drop, rows, line, dead), rescue)
+        intent = flight.intent
+        return await self._persist(
+            lambda: self._vault.close(intent, drop, rows, line, dead, ends_lease=ends_lease), rescue
+        )
 
     async def _put_back(self, intent: Intent, rows: Rows, line: Line, rescue: Rescue) -> None:
         """Let a doubt stand in the journal as it stood before."""
         await self._persist(lambda: self._vault.intend(intent, rows), rescue)
         await self._persist(lambda: self._vault.doubt(intent, rows, line), rescue)
 
-    async def _doubt(self, flight: _Flight, why: str, rows: Rows, rescue: Rescue) -> Ending:
+    async def _doubt(self, flight: Flight, why: str, rows: Rows, rescue: Rescue) -> Ending:
         if not flight.rung.spends:
             await self._persist(lambda: self._vault.note(rows), rescue)
             return Unsent(flight.order.attempt, why)
-        await self._persist(lambda: self._vault.doubt(flight.intent, rows, self._line(flight, "lost")), rescue)
-        return _doubted(flight, why)
+        line = self._line(flight, "lost", why)
+        await self._persist(lambda: self._vault.doubt(flight.intent, rows, line), rescue)
+        return doubted(flight, why)
 
-    def _failed(self, flight: _Flight, retry_after: float | None = None, *, unsent: bool = False) -> Rows:
+    def _failed(self, flight: Flight, retry_after: float | None = None, *, unsent: bool = False) -> Rows:
         return self._pacer.failed(flight.order.account, flight.keys, self._clock.now(), retry_after, unsent=unsent)
 
-    def _slowed(self, flight: _Flight, rejected: Rejected) -> Rows:
+    def _slowed(self, flight: Flight, rejected: Rejected) -> Rows:
         account, now = flight.order.account, self._clock.now()
-        return self._pacer.failed(account, flight.keys, now, rejected.retry_after, known=rejected.known)
+        after = rejected.retry_after if rejected.again is None else max(rejected.again, rejected.retry_after or 0.0)
+        return self._pacer.failed(account, flight.keys, now, after, known=rejected.known)
 
-    def _line(self, flight: _Flight, outcome: str) -> Line:
-        return Line(self._clock.now(), flight.rung.name, outcome, flight.record.generation)
+    def _line(self, flight: Flight, outcome: str, detail: str = "") -> Line:
+        return Line(self._clock.now(), flight.rung.name, outcome, flight.record.generation, detail[:DETAIL_MOST])
 
     async def _persist(self, write: Callable[[], Awaitable[T]], rescue: Rescue) -> T:
         while True:
@@ -273,58 +286,3 @@ class Exchange:
                 await rescue(error)
             except Exception as error:  # noqa: BLE001 - an answer in hand is not dropped for a bug of the store
                 await rescue(StoreError(f"bug in the store: {type(error).__name__}", "freshd doctor"))
-
-
-@dataclass(frozen=True, slots=True)
-class _Flight:
-    order: Order
-    rung: Rung
-    keys: Keys
-    record: Record
-    intent: Intent
-
-
-def _dead(flight: _Flight, rejected: Rejected) -> Mapping[str, str]:
-    """What was presented and declared dead by the service itself.  Of an enrolment nothing rests in the record."""
-    if rejected.remedy is not Remedy.CLIMB or flight.intent.candidate is not None:
-        return {}
-    return dict.fromkeys(flight.rung.needs, rejected.code)
-
-
-async def _perform(flight: _Flight, provider: Provider) -> Performed:
-    try:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            return await provider.perform(flight.rung.name, flight.record, flight.intent)
-    except TimeoutError:
-        return Lost("no answer within the exchange's deadline")
-    except Exception as error:  # noqa: BLE001 - after the intent an exception is a doubt, never a retry
-        return Lost(f"bug in the provider: {type(error).__name__}")
-    except asyncio.CancelledError:
-        if is_cancelled():
-            raise
-        return Lost("bug in the provider: CancelledError")
-
-
-def is_cancelled() -> bool:
-    """Whether somebody cancelled the running task; else a CancelledError leaked out of what it awaited."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-def _doubted(flight: _Flight, why: str) -> Doubted:
-    return Doubted(flight.order.attempt, why, flight.intent.doubted or flight.intent.sent, flight.intent.replays)
-
-
-def _uncounted(intent: Intent) -> Intent:
-    """A replay that was not looked at does not count; the doubt it was to settle stays."""
-    return replace(intent, replays=intent.replays - 1)
-
-
-def _standing_of(record: Record) -> Standing:
-    grant = record.grant
-    if grant is None:
-        return Standing(record.account, record.generation, lease=record.lease)
-    return Standing(
-        record.account, record.generation, grant.lineage, grant.binding, frozenset(grant.secrets), record.lease,
-        grant.obtained, grant.valid_for, grant.enrolled, grant.absolute_for,
-    )  # fmt: skip

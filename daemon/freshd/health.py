@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from types import MappingProxyType
 
-from freshd.core import ladder
-from freshd.core.arrange import next_job
+from freshd.core.life import grant_end
 from freshd.core.model import Moment, Standing
 from freshd.core.state import Phase, Plan, State
+from freshd.core.ways import NEVER_ENROLLED, NOTHING_LEFT, next_job, stock, top, why_helpless
 from freshd.ports import Clock, Health
 
 _RENEWABLE = {
@@ -26,12 +26,23 @@ def of(kind: str, plan: Plan, state: State, clock: Clock) -> Health:
     return Health(
         account=plan.account, kind=kind, phase=state.phase.value, generation=state.standing.generation,
         usable_until=_wall(state.until, now), renewable=_renewable(plan, state), reason=reason, remedy=remedy,
-        deadline=_wall(state.grant_until, now), next_refresh_at=_wall(None if job is None else job.at, now),
+        deadline=_wall(grant_end(state), now), next_refresh_at=_wall(None if job is None else job.at, now),
         last_outcome=state.last_outcome, fingerprint=None if lease is None else lease.fingerprint,
         paused=state.paused, retired=state.retired, settled=state.standing.settled,
         doubtful_since=None if state.doubt is None else state.doubt.sent.wall, refreshes=state.refreshes,
-        heals=state.heals, more=MappingProxyType({"rungs": [rung.name for rung in plan.ladder]}),
+        heals=state.heals, more=MappingProxyType(_more(plan, state)),
     )  # fmt: skip
+
+
+def _more(plan: Plan, state: State) -> dict[str, object]:
+    """The ladder, and what is in stock where the account keeps one."""
+    told: dict[str, object] = {"rungs": [rung.name for rung in plan.ladder]}
+    if state.parked is not None and state.parked.detail:
+        told["detail"] = state.parked.detail
+    filler = stock(plan)
+    if filler is not None:
+        told["stock"] = {name: name in state.standing.held for name in sorted(filler.stocks)}
+    return told
 
 
 def while_locked(view: Health) -> Health:
@@ -54,18 +65,15 @@ def of_retired(standing: Standing) -> Health:
 
 def is_hopeless(plan: Plan, state: State) -> bool:
     """Whether no waiting brings a lease: paused, retired, parked, or nothing is left that freshd could renew with."""
-    if state.phase is Phase.PARKED and (state.parked is None or state.parked.until is None):
-        return True
-    nobody = state.phase in (Phase.VACANT, Phase.LIVE) and ladder.top(plan.ladder, state.standing.held) is None
-    return nobody or state.paused or state.retired
+    return why_helpless(plan, state) is not None
 
 
 def _renewable(plan: Plan, state: State) -> str:
     if state.retired:
         return "no"
-    if state.phase is Phase.VACANT and ladder.top(plan.ladder, state.standing.held) is not None:
+    if state.phase is Phase.VACANT and top(plan, state) is not None:
         return "yes"
-    if state.phase is Phase.LIVE and ladder.top(plan.ladder, state.standing.held) is None:
+    if state.phase is Phase.LIVE and top(plan, state) is None:
         return "no"
     return _RENEWABLE[state.phase]
 
@@ -78,15 +86,30 @@ def _reason(plan: Plan, state: State) -> tuple[str | None, str | None]:
         return "not in the configuration", f"freshd forget {account}, or configure it again"
     if state.paused:
         return "paused", f"freshd resume {account}"
+    if state.asked or (state.helpless and _renewable(plan, state) == "no"):
+        return _waiting(plan, state)
     if state.doubt is not None:
         return f"in doubt: {state.doubt.why}", f"nothing to do yet; if it parks: freshd enrol {account}"
+    return _shortage(plan, state)
+
+
+def _shortage(plan: Plan, state: State) -> tuple[str | None, str | None]:
+    account = plan.account
     if state.phase is Phase.VACANT and _renewable(plan, state) == "no":
-        return "never enrolled", f"freshd enrol {account}"
+        return NEVER_ENROLLED, f"freshd enrol {account}"
     if state.phase is Phase.LIVE and _renewable(plan, state) == "no":
-        return "nothing left to renew with", f"freshd enrol {account}"
+        return NOTHING_LEFT, f"freshd enrol {account}"
     if state.phase is Phase.UNSAVED:
         return "answered, and not durable yet", "make room in, or repair, the state directory: freshd doctor"
     return _last_failure(account, state)
+
+
+def _waiting(plan: Plan, state: State) -> tuple[str, str]:
+    """Whom the account waits for."""
+    for relative, why in state.helpless.items():
+        return f"needs {relative}, which cannot renew: {why}", f"freshd explain {relative}"
+    asked = ", ".join(sorted({rung.asks for rung in plan.ladder if rung.asks is not None}))
+    return f"waits for {asked} to renew", f"freshd explain {asked}"
 
 
 def _last_failure(account: str, state: State) -> tuple[str | None, str | None]:

@@ -18,18 +18,19 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from freshd.core import lifecycle
-from freshd.core.effects import Effect, Finish, Fly, Probe, Publish, SaveAgain, Tell, Wake, Withdraw
+from freshd.core import kin, lifecycle
+from freshd.core.effects import Ask, Effect, Finish, Fly, Probe, Publish, SaveAgain, Tell, Wake, Withdraw
 from freshd.core.events import Event
-from freshd.core.happenings import Broke, Ending, Happening, Probed, SaveFailed
+from freshd.core.happenings import Broke, Committed, Ending, Happening, Needed, Probed, Relieved, SaveFailed
 from freshd.core.lifecycle import is_in_air
 from freshd.core.model import Lease, Standing
 from freshd.core.state import Plan, State
 from freshd.errors import FreshdError
-from freshd.exchange import Exchange, Order, is_cancelled
+from freshd.exchange import Exchange
+from freshd.flight import Order, is_cancelled
 from freshd.ports import Alarms, Clock, Provider, Published
 
 Spawn = Callable[[Coroutine[Any, Any, None], str], object]
@@ -63,7 +64,6 @@ class Keeper:
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._gates: dict[str, asyncio.Event] = {}
         self._spending = asyncio.Lock()
-        self.started_at: dict[str, tuple[float, float]] = {}
 
     @property
     def accounts(self) -> Mapping[str, State]:
@@ -83,16 +83,34 @@ class Keeper:
         self._plans[plan.account] = plan
         self._providers[plan.account] = provider
         self._states.setdefault(plan.account, lifecycle.vacant(plan.account))
+        for name in kin.relatives(plan) & self._states.keys():
+            self.post(plan.account, kin.word_of(self._plans[name], self._states[name], renewed=False))
 
     def post(self, account: str, event: Happening) -> None:
         """One event: step, then its effects, without awaiting."""
-        before = self._states[account]
+        before = self._states.get(account)
+        if before is None:
+            return  # a probe or a flight of an account that has moved to another family
         after, effects = lifecycle.step(self._plans[account], before, event, self._shelf.clock.now())
         self._states[account] = after
         for effect in sorted(effects, key=lambda one: isinstance(one, Tell)):
             self._perform(account, effect)
         if after != before:
             self._wake_waiters(account)
+            self._tell_kin(account, before, event)
+        for name, standing in event.others.items() if isinstance(event, Committed) else ():
+            self.post(name, Relieved(standing))
+
+    def _tell_kin(self, account: str, before: State, event: Happening) -> None:
+        """Let those that need this account know how it stands now, where that has changed."""
+        plan, after = self._plans[account], self._states[account]
+        was, word = (kin.word_of(plan, one, renewed=isinstance(event, Committed)) for one in (before, after))
+        if word == was and not word.renewed:
+            return
+        helped = event.others if isinstance(event, Committed) else {}
+        for name, other in self._plans.items():
+            if account in kin.relatives(other):
+                self.post(name, replace(word, renewed=word.renewed and name not in helped))
 
     async def changed(self, account: str) -> None:
         """Return at the next change of the account's state."""
@@ -119,6 +137,18 @@ class Keeper:
             await self.changed(account)
         return self._states[account]
 
+    def release(self, account: str) -> State:
+        """Give an account away, with nothing of it in the air; whoever waits for it looks again."""
+        state = self._states.pop(account)
+        del self._plans[account], self._providers[account]
+        self._wake_waiters(account)
+        return state
+
+    def receive(self, plan: Plan, provider: Provider, state: State) -> None:
+        """Take on an account that another keeper has released."""
+        self._states[plan.account] = state
+        self.adopt(plan, provider)
+
     # -- effects ----------------------------------------------------------------------------------------------------
 
     def _perform(self, account: str, effect: Effect) -> None:
@@ -129,6 +159,8 @@ class Keeper:
                 shelf.spawn(self._fly(order, provider), f"flight:{account}:{attempt}")
             case Finish(attempt):
                 shelf.spawn(self._finish(account, attempt, self._providers[account]), f"finish:{account}:{attempt}")
+            case Ask(relative):
+                self.post(relative, Needed())
             case Wake(at):
                 shelf.alarms.cancel(account) if at is None else shelf.alarms.set(account, at)
             case Publish(lease, until):

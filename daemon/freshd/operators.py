@@ -6,6 +6,7 @@ Rules
 * None waits for ever, and none cancels a flight (`turn`).
 * Only what is in question can be confirmed: neither a secret that was declared dead (I5) nor a stranger's grant.
 * An import is stored and read back, and nothing of it is spent; `history` changes nothing (I8).
+* What was held once and is held no more is not taken again: it was used, and using it again can end the lineage (I5).
 * No answer holds a secret.
 """
 
@@ -20,10 +21,11 @@ from typing import Any
 
 from freshd import health
 from freshd.core import ladder
-from freshd.core.arrange import next_job
+from freshd.core.contract import Reuse
 from freshd.core.happenings import Booted, Forced
 from freshd.core.model import Change, Intent, Secret, Standing
 from freshd.core.state import Phase, State
+from freshd.core.ways import next_job
 from freshd.errors import KeyringUnavailable, NotPossible
 from freshd.ports import Line
 from freshd.supervisor import Supervisor
@@ -48,7 +50,7 @@ class Operators:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STEP_WAIT_SECONDS):
                 after = keeper.accounts[account]
-                while after.refreshes == before.refreshes and (
+                while (after.refreshes == before.refreshes or after.want) and (
                     after.phase in (Phase.SPENDING, Phase.UNSAVED) or (after.want and self._comes_by(account, ends))
                 ):
                     await keeper.changed(account)
@@ -189,9 +191,27 @@ class Operators:
         secrets_given = {str(key): Secret(value) for key, value in given.items()}
         change = keeper.provider(account).adopt(secrets_given, supervisor.clock.now(), secrets.token_hex(16))
         async with quiet(self._supervisor, account) as state:
+            await self._must_not_be_spent(account, change)
             kept = await self._write(account, change, "import", state.standing.generation + 1)
         await decided(self._supervisor)
         return {"account": account, "generation": kept.generation}
+
+    async def _must_not_be_spent(self, account: str, change: Change) -> None:
+        """A secret that was held and then replaced was used: presenting it might end the lineage (I5)."""
+        keeper, vault = self._supervisor.keeper(account), self._supervisor.vault
+        contract, ladder_ = keeper.plan(account).contract, keeper.plan(account).ladder
+        names = {
+            name for rung in ladder_ if (rung.reuse or contract.reuse) is not Reuse.REUSABLE for name in rung.needs
+        }
+        given = {} if change.grant is None else change.grant.secrets
+        held = frozenset[Secret]()
+        with contextlib.suppress(KeyringUnavailable):
+            grant = (await vault.read(account)).grant
+            held = frozenset() if grant is None else frozenset(grant.secrets.values())
+        for name in sorted(names & given.keys()):
+            with contextlib.suppress(KeyringUnavailable):
+                if given[name] not in held and await vault.knew(account, given[name]):
+                    raise NotPossible(f"freshd had this {name} before, and used it", f"freshd enrol {account}")
 
     async def _write(self, account: str, change: Change, why: str, generation: int) -> Standing:
         supervisor = self._supervisor

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from freshd.core import finding
 from freshd.core.contract import Contract
 from freshd.core.events import Event
 from freshd.core.ladder import Ladder
@@ -98,16 +99,21 @@ class Vault(Protocol):
     ) -> Mapping[str, Standing]:
         """Point 6: generation+1 of every record touched, one transaction; clears intent and escrow; read back.
 
+        The standings of `account` and of every record touched.  What a relative's own attempt has left behind goes to
+        quarantine with its escrow, for the answer that is committed here is newer.
+
         Where the answer was only set aside, a doubt that the attempt was made over stands again with that.
         """
 
     async def close(
-        self, intent: Intent, drop: frozenset[str], rows: Mapping[str, Row], line: Line, dead: Mapping[str, str]
-    ) -> Standing:
+        self, intent: Intent, drop: frozenset[str], rows: Mapping[str, Row], line: Line, dead: Mapping[str, str],
+        *, ends_lease: bool = False,
+    ) -> Standing:  # fmt: skip
         """End an attempt that changed no grant: clear intent and escrow, forget the secrets named by `drop` (I7).
 
         A doubt that the attempt was made over stands again in the same transaction (I5).
         `dead`: secrets that the service itself declared dead, with its code: kept, marked, no longer held (I5).
+        `ends_lease`: the lease was made of what is forgotten, and goes with it.
         """
 
     async def doubt(self, intent: Intent, rows: Mapping[str, Row], line: Line) -> None:
@@ -124,6 +130,12 @@ class Vault(Protocol):
 
     async def history(self, account: str) -> Sequence[Line]:
         """The last lines, oldest first."""
+
+    async def knew(self, account: str, secret: Secret) -> bool:
+        """Whether the account holds this secret or ever did (its last hundreds): one that comes back may be spent (I5).
+
+        Raises KeyringUnavailable where that cannot be told now; no is never a guess.
+        """
 
     async def aclose(self) -> None:
         """Write the anchor, let go of the lock."""
@@ -165,18 +177,7 @@ class Asked:
     prompt: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One finding of an examination.  level: 0 fine, 1 needs a look, 2 broken.  `cause`: a stable word for what it is.
-
-    cause is one of: used-twice, expired, revoked, wrong-app, refresh-switched-off, clock, gateway, app-refused,
-    user-gone, no-refresh-token, never-enrolled, unknown; or "" for a finding that explains nothing.
-    """
-
-    level: int
-    text: str
-    remedy: str = ""
-    cause: str = ""
+Found = finding.Found
 
 
 class Provider(Protocol):
@@ -235,6 +236,13 @@ class Provider(Protocol):
 
     async def examine(self, record: Record) -> Sequence[Found]:
         """Look for why the grant is dead, by harmless calls only (I8): none spends, rotates or counts as an attempt."""
+
+    def explain(self, code: str) -> Found | None:
+        """What a code of the history says of the grant; None where it says nothing.  Pure.
+
+        A code that tells only that the secret is no longer good has the cause "used-twice"; what else it may be is then
+        found out from ages and from the lease (`core.autopsy`).
+        """
 
     async def revoke(self, record: Record) -> str:
         """Tell the service to end the grant; says what was done.  Raises FreshdError."""
@@ -326,7 +334,7 @@ class Tokens(Protocol):
         """Every configured account, sorted."""
 
     async def operate(self, verb: str, account: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
-        """refresh, pause, resume, forget, revoke, confirm, enrol-begin, enrol-finish, history.  Raises FreshdError."""
+        """One of the verbs in `api.routes`, or history.  Raises FreshdError."""
 
 
 Subscriber = Callable[[Event], None]

@@ -14,10 +14,11 @@ Rules
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from freshd.core import kin
 from freshd.core.contract import Reuse
 from freshd.core.events import Event
 from freshd.core.happenings import (
@@ -36,7 +37,8 @@ from freshd.core.lifecycle import is_in_air
 from freshd.core.model import Moment, Standing
 from freshd.core.state import Plan, State
 from freshd.errors import FreshdError, KeyringUnavailable, VaultLocked
-from freshd.exchange import DEADLINE_SECONDS, Exchange
+from freshd.exchange import Exchange
+from freshd.flight import DEADLINE_SECONDS
 from freshd.keeper import Keeper, Shelf
 from freshd.pacer import Pacer
 from freshd.ports import Alarms, Clock, Provider, Published, Vault
@@ -81,6 +83,7 @@ class Supervisor:
         self._alarms = alarms
         self._stopping = False
         self._keepers: dict[str, Keeper] = {}
+        self._moving: set[str] = set()
         self._by_account: dict[str, Keeper] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._shelf = Shelf(clock, alarms, self._launch, tell, self._show, self._withdraw)
@@ -122,7 +125,7 @@ class Supervisor:
 
     def _enlist(self, member: Member) -> None:
         name = member.plan.account
-        keeper = self._keepers.setdefault(member.family, Keeper(self._exchange, self._shelf, self._trace))
+        keeper = self._keeper_of(member.family)
         keeper.adopt(member.plan, member.provider)
         self._by_account[name] = keeper
         self.members[name] = member
@@ -166,33 +169,68 @@ class Supervisor:
     def _boot_all(self) -> None:
         if self.vault.rolled_back:
             self.tell(Event("vault.rolled-back", None, {"cause": self.vault.rolled_back}))
-        for member in list(self.members.values()):
+        for member in self._in_order(self.members.values()):
             self._boot(member)
         self.unlocked.set()
+
+    def _in_order(self, members: Iterable[Member]) -> Sequence[Member]:
+        """Whose answer rests in escrow comes first, for none is newer; then those that others need, then the others."""
+
+        def turn(member: Member) -> tuple[bool, bool, str]:
+            name = member.plan.account
+            known = self.known.get(name)
+            return (known is None or not known.escrowed, bool(kin.relatives(member.plan)), name)
+
+        return sorted(members, key=turn)
 
     def reload(self, members: Sequence[Member], changed: frozenset[str], removed: frozenset[str]) -> None:
         """Apply a new configuration: `members` are all of it, `changed` those to be built anew."""
         fresh = {member.plan.account: member for member in members}
         for name in removed:
             self.post(name, Retired())
+        added = [member for name, member in fresh.items() if name not in self._by_account]
+        for member in added:
+            self._enlist(member)
+        for member in self._in_order(added):
+            if not self.locked:
+                self._boot(member)
+            self.post(member.plan.account, Reconfigured())  # its keeper may remember it as retired
         for name, member in fresh.items():
-            if name not in self._by_account:
-                self._enlist(member)
-                if not self.locked:
-                    self._boot(member)
-                self.post(name, Reconfigured())  # its keeper may remember it as retired
-            else:
+            if member not in added:
                 self._change(name, member, anew=name in changed or self.state(name).retired)
 
     def _change(self, name: str, member: Member, *, anew: bool) -> None:
         was, self.members[name] = self.members[name], member
         if member.paused and not was.paused:
             self.post(name, Paused())
-        if anew:
+        if name in self._moving:
+            return
+        if member.family != was.family:
+            self._moving.add(name)
+            self.spawn(self._move(name), f"move:{name}")
+        elif anew:
             self._by_account[name].adopt(member.plan, member.provider)
             self.post(name, Reconfigured())
         if was.paused and not member.paused and name not in self._paused:
             self.post(name, Resumed())
+
+    async def _move(self, name: str) -> None:
+        """Another family, another keeper: once nothing of the account is in the air, for families have one writer (I1).
+
+        What was configured by then counts, so that reloads which follow each other need one move.
+        """
+        old = self._by_account[name]
+        await old.landed(name)
+        self._moving.discard(name)
+        member = self.members[name]
+        new = self._keeper_of(member.family)
+        if new is not old:
+            new.receive(member.plan, member.provider, old.release(name))
+            self._by_account[name] = new
+        self.post(name, Reconfigured())
+
+    def _keeper_of(self, family: str) -> Keeper:
+        return self._keepers.setdefault(family, Keeper(self._exchange, self._shelf, self._trace))
 
     async def pause(self, account: str, *, paused: bool) -> None:
         """An operator's pause, or its end: durable, then in force."""

@@ -39,7 +39,7 @@ def begun(engine: Engine) -> Engine:
     original = engine.operate
 
     async def operate(verb: str, account: str, args: dict[str, str]) -> object:
-        if verb == "enrol-begin" and args["flow"] == "code" and verb not in engine.script:
+        if verb == "enrol-begin" and args["flow"] in ("auto", "code") and verb not in engine.script:
             engine.operations.append((verb, account, args))
             return {**BEGUN, "url": request_for(args["redirect_uri"])}
         return await original(verb, account, args)
@@ -233,3 +233,109 @@ async def test_an_import_of_nothing_sends_nothing(freshd: Freshd, engine: Engine
     ended = await freshd("enrol", "mail", "--import", stdin="\n")
     assert ended.exit_code == 65
     assert engine.operations == []
+
+
+# -- steps that are no redirect -------------------------------------------------------------------------------------
+
+PROMPT = {**BEGUN, "url": "", "prompt": "code from the SMS to 139****0000"}
+AT_ONCE = {**BEGUN, "url": "", "prompt": None}
+COSTS = NotPossible("an SMS will be sent to 139****0000", "agree")
+COSTS.type = "needs-consent"  # type: ignore[misc]
+
+
+async def test_what_costs_something_is_told_and_agreed_to_first(engine: Engine, freshd: Freshd) -> None:
+    engine.script["enrol-begin"] = [COSTS, PROMPT]
+    engine.script["enrol-finish"] = [DONE]
+    ended = await freshd("enrol", "mail", stdin="y\n123456\n")
+    assert ended.exit_code == 0, ended.output
+    assert "an SMS will be sent to 139****0000" in ended.stderr
+    (_, _, first), (_, _, second), (_, _, last) = engine.operations
+    assert ("consent" in first, second["consent"]) == (False, True)
+    assert last == {"session": "s1", "code": "123456"}
+    assert "123456" not in ended.output
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", ""])
+async def test_without_a_yes_nothing_is_begun(engine: Engine, freshd: Freshd, answer: str) -> None:
+    engine.script["enrol-begin"] = [COSTS, PROMPT]
+    ended = await freshd("enrol", "mail", stdin=answer)
+    assert ended.exit_code == 65
+    assert "--yes" in ended.stderr
+    assert [verb for verb, _, _ in engine.operations] == ["enrol-begin"]
+
+
+async def test_a_script_may_agree_beforehand(engine: Engine, freshd: Freshd) -> None:
+    engine.script["enrol-begin"] = [COSTS, PROMPT]
+    engine.script["enrol-finish"] = [DONE]
+    ended = await freshd("enrol", "mail", "--yes", stdin="123456\n")
+    assert ended.exit_code == 0, ended.output
+    assert "an SMS will be sent" in ended.stderr
+
+
+async def test_any_other_no_is_not_taken_for_a_question(engine: Engine, freshd: Freshd) -> None:
+    engine.script["enrol-begin"] = [NotPossible("there is no ticket", "import one")]
+    ended = await freshd("enrol", "mail", "--yes")
+    assert ended.exit_code == 65
+    assert "there is no ticket" in ended.stderr
+    assert len(engine.operations) == 1
+
+
+@pytest.mark.parametrize("typed", ["", "\n", "  \n"])
+async def test_nothing_typed_means_nothing_sent(engine: Engine, freshd: Freshd, typed: str) -> None:
+    engine.script["enrol-begin"] = [PROMPT]
+    ended = await freshd("enrol", "mail", stdin=typed)
+    assert ended.exit_code == 65
+    assert [verb for verb, _, _ in engine.operations] == ["enrol-begin"]
+
+
+async def test_a_step_that_asks_nothing_of_a_person_is_taken_at_once_and_leads_to_the_next(
+    engine: Engine, freshd: Freshd, naps: list[float]
+) -> None:
+    engine.script["enrol-begin"] = [AT_ONCE, COSTS, PROMPT]
+    engine.script["enrol-finish"] = [{"done": False, "pending": "next-step", "outcome": "20"}, DONE]
+    ended = await freshd("enrol", "mail", "--yes", stdin="123456\n")
+    assert ended.exit_code == 0, ended.output
+    assert naps == []
+
+
+@pytest.mark.parametrize(("begun", "most"), [(AT_ONCE, 1), (PROMPT, enrol.STEPS_MOST)])
+async def test_steps_that_go_round_in_circles_end(
+    engine: Engine, freshd: Freshd, begun: dict[str, object], most: int
+) -> None:
+    engine.script["enrol-begin"] = [begun]
+    engine.script["enrol-finish"] = [{"done": False, "pending": "next-step"}]
+    ended = await freshd("enrol", "mail", stdin="123456\n" * 10)
+    assert ended.exit_code == 65
+    assert [verb for verb, _, _ in engine.operations].count("enrol-finish") == most
+
+
+async def test_a_kind_that_is_enrolled_by_device_flow_is_so_without_an_option(
+    engine: Engine, freshd: Freshd, naps: list[float]
+) -> None:
+    engine.script["enrol-begin"] = [{**BEGUN, "url": "https://service.example/d", "user_code": "AB-CD"}]
+    engine.script["enrol-finish"] = [DONE]
+    ended = await freshd("enrol", "mail")
+    assert ended.exit_code == 0, ended.output
+    assert "AB-CD" in ended.stdout
+
+
+async def test_an_object_is_imported_member_by_member(freshd: Freshd, engine: Engine) -> None:
+    engine.script["import"] = [{"account": "mail", "generation": 1}]
+    record = {"tgtgt": "TG-canary", "uid": 90000001, "device_sig": "", "web_sig": None, "more": ["canary"], "on": True}
+    ended = await freshd("enrol", "mail", "--import", stdin=json.dumps(record))
+    assert ended.exit_code == 0, ended.output
+    assert engine.operations[-1][2] == {"secrets": {"tgtgt": "TG-canary", "uid": "90000001"}}
+    assert "passed over: 4 members" in ended.stderr
+    assert "canary" not in ended.output
+
+
+@pytest.mark.parametrize(
+    "text", ["{", '{"a": {"b": "canary"}}', '{"a": true}', '{"a": 1.5}', "{}", '{"a": ""}', '{"canary']
+)
+async def test_an_object_that_cannot_be_imported_is_refused_without_repeating_it(
+    freshd: Freshd, engine: Engine, text: str
+) -> None:
+    ended = await freshd("enrol", "mail", "--import", stdin=text)
+    assert ended.exit_code == 65
+    assert engine.operations == []
+    assert "canary" not in ended.output

@@ -87,7 +87,7 @@ async def test_explain_as_json_is_health_and_history(engine: Engine, freshd: Fre
 async def test_looking_spends_nothing(engine: Engine, freshd: Freshd) -> None:
     for words in (["status"], ["status", "mail"], ["explain", "mail"], ["watch", "--once"], ["doctor", "mail"]):
         await freshd(*words)
-    assert {verb for verb, _, _ in engine.operations} == {"history"}
+    assert {verb for verb, _, _ in engine.operations} == {"history", "examine"}
     assert engine.demands.empty()
 
 

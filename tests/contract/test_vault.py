@@ -15,7 +15,7 @@ from freshd.core.model import Change, Earlier, Intent, Record, Secret, Standing
 from freshd.core.outcome import Reply
 from freshd.errors import AlreadyRunning, KeyringUnavailable, Stale, StoreError, VaultForeign, VaultLocked
 from freshd.ports import Vault
-from freshd.vault import KeyFile, OsKeyring
+from freshd.vault import KeyFile, OsKeyring, fingerprints
 from freshd.vault.anchor import ANCHOR_ENTRY
 from freshd.vault.keys import KEY_ENTRY
 from tests.contract.drawer import Drawer
@@ -97,6 +97,46 @@ class VaultContract:
         found = await again.read("a")
         assert (found.generation, found.grant) == (2, grant("canary-2"))
 
+    async def test_one_answer_changes_every_record_of_a_family_or_none(self, bed: Bed, vault: Vault) -> None:
+        await enrolled(bed, vault, "head")
+        await enrolled(bed, vault, "member")
+        intent = await intent_on(vault, "head", "flight-all")
+        await vault.intend(intent, {})
+        await vault.escrow(intent, REPLY)
+        changes = [Change("head", grant("canary-2")), Change("member", grant("canary-code")), Change("new", grant("c"))]
+        told = await vault.commit(intent, "head", changes, {}, line())
+        assert {name: one.generation for name, one in told.items()} == {"head": 2, "member": 2, "new": 1}
+        for standing in told.values():
+            await bed.rest(standing)
+        assert (await vault.read("member")).grant == grant("canary-code")
+        assert (await vault.read("member")).lease == lease("member", generation=1)
+
+    async def test_a_relatives_answer_ends_the_members_own_attempt_and_keeps_what_came_of_it(
+        self, bed: Bed, vault: Vault
+    ) -> None:
+        await enrolled(bed, vault, "head")
+        await enrolled(bed, vault, "member")
+        own = await intent_on(vault, "member", "flight-own")
+        await vault.intend(own, {})
+        await vault.escrow(own, REPLY)
+        intent = await intent_on(vault, "head", "flight-head")
+        await vault.intend(intent, {})
+        changes = [Change("head", grant("canary-2")), Change("member", grant("canary-code"))]
+        told = await vault.commit(intent, "head", changes, {}, line())
+        assert (told["member"].intent, told["member"].escrowed) == (None, False)
+        assert any("relative" in why for why in quarantined(bed, "member"))
+        with pytest.raises(Stale):
+            await vault.commit(own, "member", [Change("member", grant("old"))], {}, line())
+
+    async def test_a_lease_made_of_what_is_forgotten_goes_with_it(self, bed: Bed, vault: Vault) -> None:
+        await enrolled(bed, vault, "a")
+        intent = await intent_on(vault, "a", "flight-reset")
+        await vault.intend(intent, {})
+        told = await vault.close(intent, frozenset(), {}, line("20029"), {}, ends_lease=True)
+        assert told.lease is None
+        assert (await vault.read("a")).lease is None
+        assert (await vault.read("a")).grant == grant("canary-refresh-1")
+
     async def test_a_change_without_a_grant_keeps_the_grant(self, bed: Bed, vault: Vault) -> None:
         await enrolled(bed, vault, "a")
         standing = await exchange(vault, "a", Change("a", lease=lease("a", "canary-b")))
@@ -104,6 +144,41 @@ class VaultContract:
         assert (standing.generation, standing.settled, record.generation) == (2, True, 2)
         assert record.grant == grant("canary-refresh-1")
         assert record.lease == lease("a", "canary-b", 2)
+
+    async def test_I5_what_was_ever_held_is_known_again(self, bed: Bed, vault: Vault) -> None:
+        await enrolled(bed, vault, "a", "canary-1")
+        for number in (2, 3):
+            await bed.rest(await exchange(vault, "a", Change("a", grant(f"canary-{number}"))))
+        found = [await vault.knew("a", Secret(f"canary-{number}")) for number in (1, 2, 3, 4)]
+        assert found == [True, True, True, False]
+        assert not await vault.knew("b", Secret("canary-1"))
+        await bed.aclose()
+        assert await (await bed.open()).knew("a", Secret("canary-1"))
+
+    async def test_what_was_held_is_remembered_without_being_kept(self, bed: Bed, vault: Vault) -> None:
+        await enrolled(bed, vault, "a", "canary-1")
+        await vault.aclose()
+        assert b"canary" not in bytes_at_rest(bed)
+
+    async def test_an_imported_secret_is_known_however_many_rotations_follow(self, bed: Bed, vault: Vault) -> None:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(fingerprints, "MOST", 3)
+            await enrolled(bed, vault, "a", "canary-1")
+            for number in range(2, 8):
+                await bed.rest(await exchange(vault, "a", Change("a", grant(f"canary-{number}"))))
+        found = [await vault.knew("a", Secret(f"canary-{number}")) for number in range(1, 8)]
+        assert found == [True, False, False, False, True, True, True]
+
+    async def test_an_account_that_was_forgotten_knows_nothing(self, bed: Bed, vault: Vault) -> None:
+        await enrolled(bed, vault, "a", "canary-1")
+        await vault.forget("a")
+        assert not await vault.knew("a", Secret("canary-1"))
+
+    async def test_an_answer_that_was_set_aside_was_never_held(self, bed: Bed, vault: Vault) -> None:
+        await enrolled(bed, vault, "a", "canary-1")
+        stranger = Change("a", grant("canary-s", lineage="line-2"), withheld="somebody else")
+        await exchange(vault, "a", stranger)
+        assert not await vault.knew("a", Secret("canary-s"))
 
     async def test_one_commit_touches_every_record_of_the_family(self, bed: Bed, vault: Vault) -> None:
         await enrolled(bed, vault, "a")

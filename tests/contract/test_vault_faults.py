@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from freshd.core.model import Change, Standing
+from freshd.core.model import Change, Secret, Standing
 from freshd.core.outcome import Reply
 from freshd.errors import AlreadyRunning, StoreError, VaultForeign, VaultLocked
 from freshd.vault import JournalVault, KeyFile, SystemdCredential, records, schema, statedir
@@ -50,6 +50,20 @@ async def test_a_journal_of_a_newer_version_is_left_alone(bed: Bed) -> None:
     await (await bed.open()).aclose()
     pragma(bed, "user_version = 99")
     await refused(bed, VaultForeign, "version 99")
+
+
+async def test_a_journal_of_version_1_gets_the_tables_it_lacks_and_remembers_from_then_on(bed: Bed) -> None:
+    vault = await bed.open()
+    await enrolled(bed, vault, "a", "canary-1")
+    await bed.aclose()
+    with contextlib.closing(sqlite3.connect(bed.folder / "journal.db")) as db, db:
+        db.executescript("DROP TABLE known; PRAGMA user_version = 1;")
+    vault = await bed.open()
+    assert await vault.knew("a", Secret("canary-1"))
+    for number in (2, 3):
+        await exchange(vault, "a", Change("a", grant(f"canary-{number}")))
+    assert [await vault.knew("a", Secret(f"canary-{number}")) for number in (1, 2, 3, 4)] == [True, True, True, False]
+    await bed.aclose()
 
 
 @pytest.mark.parametrize("what", ["gone", "empty"])

@@ -46,6 +46,7 @@ class House:
         self.vault = FakeVault(disk, wall=lambda: self.time.now().wall)
         self.providers = {provider.account: provider for provider in providers}
         self.paused: set[str] = set()
+        self.families: dict[str, str] = {}
         self.events: list[Event] = []
 
     @property
@@ -54,7 +55,8 @@ class House:
 
     def member(self, account: str) -> Member:
         provider = self.providers[account]
-        return Member(plan_for(provider), provider, "oauth2", account, account in self.paused)
+        family = self.families.get(account, account)
+        return Member(plan_for(provider), provider, "oauth2", family, account in self.paused)
 
     def members(self) -> list[Member]:
         return [self.member(account) for account in sorted(self.providers)]

@@ -66,6 +66,11 @@ class FakeProvider:
         self.preparing: Callable[[], Awaitable[None]] | None = None
         self.reading: Exception | None = None
         self.relatives: tuple[str, ...] = ()
+        self.examined = 0
+        self.examining: Callable[[], Awaitable[None]] | None = None
+        self.probed: list[Lease] = []
+        self.findings: tuple[Found, ...] = ()
+        self.meanings: dict[str, Found] = {}
         self.alive: bool | None = None
         self._paces = [("host", host)] if host is not None else []
         self._pace = pace or Pace(interval=1.0)
@@ -123,6 +128,7 @@ class FakeProvider:
         return Grant(lineage, self.binding, {"refresh_token": Secret(refresh)}, intent.sent, intent.sent)
 
     async def probe(self, lease: Lease) -> bool | None:
+        self.probed.append(lease)
         await asyncio.sleep(0)
         return self.alive
 
@@ -142,7 +148,13 @@ class FakeProvider:
         return Change(self.account, Grant(lineage, self.binding, given, now, now))
 
     async def examine(self, record: Record) -> Sequence[Found]:
-        return ()
+        self.examined += 1
+        if self.examining is not None:
+            await self.examining()
+        return self.findings
+
+    def explain(self, code: str) -> Found | None:
+        return self.meanings.get(code)
 
     async def revoke(self, record: Record) -> str:
         return "revoked"

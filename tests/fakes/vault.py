@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from freshd.core.model import EMPTY, Change, Grant, Intent, Record, Standing
+from freshd.core.model import EMPTY, Change, Grant, Intent, Record, Secret, Standing
 from freshd.core.outcome import Reply
 from freshd.core.pace import Row
 from freshd.errors import Stale, StoreError
@@ -32,6 +32,7 @@ class Disk:
     lines: dict[str, list[Line]] = field(default_factory=lambda: defaultdict(list))
     quarantine: list[object] = field(default_factory=list)
     dead: dict[str, dict[str, str]] = field(default_factory=dict)
+    known: dict[str, set[Secret]] = field(default_factory=lambda: defaultdict(set))
     paused: frozenset[str] = frozenset()
     high_water: float = 0.0
 
@@ -108,6 +109,10 @@ class FakeVault:
         if intent is not None:
             self._must_stand(intent)
             del self.disk.intents[intent.account]
+        for name in {change.account for change in changes if not change.adds} - {account}:
+            old = self.disk.intents.pop(name, None)
+            if old is not None and old[1] is not None:
+                self.disk.quarantine.append(old)
         aside = {change.account: change.withheld for change in changes if not self._apply(change)}
         if intent is not None and intent.account in aside:
             self._stand_again(intent)
@@ -120,14 +125,18 @@ class FakeVault:
         self.disk.paused = self.disk.paused | {account} if paused else self.disk.paused - {account}
 
     async def close(
-        self, intent: Intent, drop: frozenset[str], rows: Mapping[str, Row], line: Line, dead: Mapping[str, str]
-    ) -> Standing:
+        self, intent: Intent, drop: frozenset[str], rows: Mapping[str, Row], line: Line, dead: Mapping[str, str],
+        *, ends_lease: bool = False,
+    ) -> Standing:  # fmt: skip
         await self._begin("close")
         record = self.disk.records.get(intent.account)
         if dead:
             self.disk.dead[intent.account] = dict(dead)
         if drop and record is not None and record.grant is not None:
             self.disk.records[intent.account] = dataclasses.replace(record, grant=_without(record.grant, drop))
+        if ends_lease:
+            kept = self.disk.records.get(intent.account, Record(intent.account))
+            self.disk.records[intent.account] = dataclasses.replace(kept, lease=None)
         held = self.disk.intents.get(intent.account)
         if held is not None and held[0].flight == intent.flight:
             del self.disk.intents[intent.account]
@@ -148,10 +157,18 @@ class FakeVault:
 
     async def forget(self, account: str) -> None:
         await self._begin("forget")
-        for table in (self.disk.records, self.disk.intents, self.disk.lines, self.disk.withheld, self.disk.dead):
+        for table in (
+            self.disk.records, self.disk.intents, self.disk.lines, self.disk.withheld, self.disk.dead, self.disk.known,
+        ):  # fmt: skip
             table.pop(account, None)
         self.disk.paused -= {account}
         self._done("forget", {})
+
+    async def knew(self, account: str, secret: Secret) -> bool:
+        await self._begin("knew")
+        grant = (await self.read(account)).grant
+        held = set() if grant is None else set(grant.secrets.values())
+        return secret in self.disk.known[account] | held
 
     async def history(self, account: str) -> Sequence[Line]:
         return tuple(self.disk.lines[account])
@@ -226,6 +243,8 @@ class FakeVault:
         self.disk.records[change.account] = Record(change.account, generation, grant or record.grant, lease)
         if grant is not None:
             self.disk.dead.pop(change.account, None)
+            held = EMPTY if record.grant is None else record.grant.secrets
+            self.disk.known[change.account] |= {*held.values(), *grant.secrets.values()}
         return True
 
 

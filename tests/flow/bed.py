@@ -113,12 +113,12 @@ class Bed:
         until("daemon.started", lambda: len(self.events("daemon.started")) > before or not process.runs)
         return process.wait_ready()
 
-    def run(self, *words: str, starved: bool = False) -> Said:
-        """One command of freshd's, to its end.  `starved`: the kernel lets it write into no file."""
+    def run(self, *words: str, starved: bool = False, given: str = "") -> Said:
+        """One command of freshd's, to its end.  `given`: its input; `starved`: it can write into no file."""
         env = {**self._env, "PYTHONDONTWRITEBYTECODE": "1"} if starved else self._env
         done = subprocess.run(
             [FRESHD, "--config", str(self.config), *words],
-            cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
+            cwd=ROOT, env=env, input=given, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
             check=False, preexec_fn=_starve if starved else None,
         )  # fmt: skip
         return Said(done.returncode, done.stdout, done.stderr)

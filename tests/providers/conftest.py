@@ -12,11 +12,12 @@ from freshd.core.contract import Contract
 from freshd.core.model import Binding, Grant, Intent, Lease, Moment, Record, Secret
 from freshd.core.outcome import Judged, Performed, Reply
 from freshd.core.settings import SecretRef, Way
+from freshd.ports import Provider
 from freshd.providers.deps import Deps
 from freshd.providers.discovery import Discovery
 from freshd.providers.http import Http
-from freshd.providers.oauth2 import OAuth2
-from freshd.providers.oauth2_options import Options, Schema
+from freshd.providers.oauth2.options import Options, Schema
+from freshd.providers.oauth2.provider import OAuth2
 from freshd.sandbox.server import Running, Settings, start
 
 START = 1_800_000_000.0
@@ -71,13 +72,13 @@ class Bench:
         )
 
     async def perform(
-        self, provider: OAuth2, rung: str, record: Record, **material: Secret
+        self, provider: Provider, rung: str, record: Record, **material: Secret
     ) -> tuple[Intent, Performed]:
         prepared = await provider.prepare(rung, record)
         intent = self.intent(rung, record, **{**prepared, **material})
         return intent, await provider.perform(rung, record, intent)
 
-    async def exchange(self, provider: OAuth2, rung: str, record: Record, **material: Secret) -> Judged:
+    async def exchange(self, provider: Provider, rung: str, record: Record, **material: Secret) -> Judged:
         intent, performed = await self.perform(provider, rung, record, **material)
         assert isinstance(performed, Reply), performed
         return provider.read(rung, record, intent, performed)

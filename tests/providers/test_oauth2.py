@@ -18,7 +18,7 @@ from freshd.core.settings import SecretRef, Way
 from freshd.errors import FreshdError
 from freshd.providers.discovery import Discovery
 from freshd.providers.http import Call, Route
-from freshd.providers.oauth2 import OAuth2
+from freshd.providers.oauth2.provider import OAuth2
 from freshd.sandbox.server import Running
 from freshd.sandbox.tokens import Holder
 from tests.providers.conftest import SECRET, Bench, Clock, Raw, Script, lease_of, read_request

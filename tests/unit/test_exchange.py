@@ -15,7 +15,8 @@ from freshd.core.model import Earlier, Intent, Moment, Record, Secret
 from freshd.core.outcome import Lost, NotSent, Performed, Remedy, Reply
 from freshd.core.pace import Pace
 from freshd.errors import FreshdError, StoreError, VaultLocked
-from freshd.exchange import DEADLINE_SECONDS, Exchange, Order
+from freshd.exchange import Exchange
+from freshd.flight import DEADLINE_SECONDS, Order
 from freshd.pacer import Pacer
 from tests.fakes.provider import ISSUE, REFRESH, FakeProvider, Said, enrolled, refusal, reply, tokens
 from tests.fakes.time import VirtualTime, run

@@ -8,12 +8,19 @@ import pytest
 from freshd.config import load
 from freshd.core.contract import Contract, Kills, Omitted, Reuse
 from freshd.core.profile import Profile
-from freshd.providers.oauth2_options import Schema
 from freshd.providers.profiles import packaged
+from freshd.providers.registry import Schemas
 from tests.unit.config_parts import Desk, desk
 
 __all__ = ["desk"]
-KINDS = {"oauth2": Schema()}
+KINDS = Schemas()
+LEAST = {"feishu": "app_id", "feishu-app": "app_id"}
+"""The key that names the client, where it is another than client_id."""
+FUTU = {
+    "futu": '[accounts.futu]\nkind = "futu"\naccount = "ann@example.org"\n',
+    "futu-broker": '[accounts.hk]\nkind = "futu-broker"\nplatform = "futu"\nbroker_id = 1001\n',
+}
+"""Of these the profile is that of the kind."""
 NAMES = sorted(packaged())
 
 
@@ -23,8 +30,15 @@ def profile(desk: Desk, name: str) -> Profile:
     table = packaged()[name]
     base = packaged().get(table.get("based_on", ""), {})
     options = base.get("options", {}) | table.get("options", {})
-    text = f'[accounts.a]\nkind = "oauth2"\nprofile = "{name}"\nclient_id = "app"\n'
-    if not options.keys() & {"issuer", "token_endpoint"}:
+    kind = table.get("kind") or base.get("kind", "oauth2")
+    if kind in FUTU:
+        desk.file.write_text(FUTU["futu"] + FUTU["futu-broker"])
+        accounts = load(desk.file, KINDS, packaged(), desk.here).accounts
+        return next(account.profile for account in accounts if account.kind == kind)
+    text = f'[accounts.a]\nkind = "{kind}"\nprofile = "{name}"\n{LEAST.get(kind, "client_id")} = "app"\n'
+    if kind in LEAST:
+        text += f'app_secret = {{ file = "{path}" }}\n'
+    elif not options.keys() & {"issuer", "token_endpoint"}:
         text += 'issuer = "https://server.example"\n'
     if str(options.get("client_auth", "")).startswith("client_secret"):
         text += f'client_secret = {{ file = "{path}" }}\n'

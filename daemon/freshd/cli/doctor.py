@@ -2,13 +2,15 @@
 
 Rules
 -----
-* Nothing is spent, sent to a service, written or unlocked (I8); a keyring is read with a deadline.
+* Nothing is spent, written or unlocked (I8); a keyring is read with a deadline.  A service is sent harmless questions
+  only where one account, or a .env file, is examined; never is a token endpoint for people asked.
 * One broken thing hides no other: every examination stands for itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 import click
@@ -23,18 +25,37 @@ WORDS: Final = {Level.FINE: "ok", Level.WARNING: "warn", Level.TROUBLE: "BAD"}
 INDENT: Final = " " * 6
 
 
-@click.command(epilog=examples("freshd doctor", "freshd doctor work-mail", "freshd doctor --json"))
+@click.command(
+    epilog=examples(
+        "freshd doctor",
+        "freshd doctor work-chat                  why does it not renew?",
+        "freshd doctor --env .env                 the same for a Feishu or Lark program without freshd",
+        "freshd doctor --json",
+    )
+)
 @click.argument("account", metavar="[ACCOUNT]", required=False)
+@click.option("--env", type=click.Path(path_type=Path), metavar="FILE", help="A .env file of a program without freshd.")
+@click.option("--app-id-key", metavar="NAME", help="With --env: the line of the app's id.  [default: guessed]")
+@click.option("--app-secret-key", metavar="NAME", help="With --env: the line of its secret.  [default: guessed]")
+@click.option("--refresh-token-key", metavar="NAME", help="With --env: the line of the refresh token.")
+@click.option("--access-token-key", metavar="NAME", help="With --env: the line of the access token.")
+@click.option("--brand", type=click.Choice(["feishu", "lark"]), help="With --env: whose app it is.  [default: guessed]")
+@click.option("--open-url", metavar="URL", help="With --env: another address of the service, for a proxy or a test.")
 @as_json
 @on_scene
-def doctor(scene: Scene, account: str | None, json: bool) -> int:
-    """Examine the machine, or one account, and say what helps.
+def doctor(scene: Scene, account: str | None, *, env: Path | None, json: bool, **wishes: str | None) -> int:
+    """Examine the machine, one account, or a .env file, and say what helps.
 
     The machine: configuration, state directory, clock, journal, custody of the sealing key, socket, accounts.
+    An account: how it stands, and why its refresh token is dead, from record, history and harmless calls.
     Exits with 0 if all is well, 1 if something needs a look, 2 if something does not work.  Nothing is spent.
     """
+    if env is not None and account is not None:
+        raise click.UsageError("examine an account or a file, not both at once")
+    if env is None and any(wishes.values()):
+        raise click.UsageError("that option goes with --env FILE")
     findings = []
-    for finding in _examine_account(scene, account) if account is not None else _examine_machine(scene):
+    for finding in _examination(scene, account, env, wishes):
         findings.append(finding)
         if not json:
             _show(finding)
@@ -42,6 +63,16 @@ def doctor(scene: Scene, account: str | None, json: bool) -> int:
     if json:
         dump({"worst": WORDS[worst].lower(), "findings": [_document(finding) for finding in findings]})
     return int(worst)
+
+
+def _examination(
+    scene: Scene, account: str | None, env: Path | None, wishes: Mapping[str, str | None]
+) -> Iterator[Finding]:
+    if env is not None:
+        from freshd.cli import stray
+
+        return _each(("file", lambda: stray.examine(env, wishes)))
+    return _examine_machine(scene) if account is None else _examine_account(scene, account)
 
 
 def _examine_machine(scene: Scene) -> Iterator[Finding]:
@@ -64,13 +95,14 @@ def _examine_machine(scene: Scene) -> Iterator[Finding]:
 
 
 def _examine_account(scene: Scene, account: str) -> Iterator[Finding]:
-    from freshd.cli import reach
+    from freshd.cli import grant, reach
 
     settings, found = _settings(scene)
     yield from found
     yield from _each(
         ("you", lambda: reach.reader(settings, account)),
         ("account", lambda: reach.account(scene.daemon(), account)),
+        ("grant", lambda: grant.examine(scene.daemon(), settings, account)),
     )
 
 
@@ -97,10 +129,13 @@ def _each(*examinations: tuple[str, Callable[[], Iterator[Finding]]]) -> Iterato
 
 def _show(finding: Finding) -> None:
     say(f"{WORDS[finding.level]:<5} {finding.place}: {plain(finding.text)}")
+    if finding.cause:
+        say(f"{INDENT}cause:  {finding.cause}")
     if finding.remedy:
         say(f"{INDENT}remedy: {plain(finding.remedy)}")
 
 
 def _document(finding: Finding) -> dict[str, str]:
     level = WORDS[finding.level].lower()
-    return {"level": level, "place": finding.place, "text": finding.text, "remedy": finding.remedy}
+    told = {"level": level, "place": finding.place, "text": finding.text, "remedy": finding.remedy}
+    return told | ({"cause": finding.cause} if finding.cause else {})

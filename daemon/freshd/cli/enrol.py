@@ -2,14 +2,16 @@
 
 Rules
 -----
-* The exchange is the daemon's.  This process carries what the browser brought, once, and sees no token.
+* The exchange is the daemon's.  This process carries what the person brought, once, and sees no token.
 * It ends well only when the daemon says that the grant was written and read back.
 * Codes stand neither in argv nor in any output; a pasted address is not echoed.
+* What costs something (an SMS) is told and agreed to first.
+* Where one step leads to another, as a login to the check of a device, this goes on by itself: a few steps at most,
+  and no second time what asks nothing of the person, for a service takes repeated logins for abuse.
 """
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
 import secrets
@@ -17,35 +19,35 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import monotonic, sleep
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import click
 
-from freshd.cli.daemon import Daemon
+from freshd.cli.daemon import Daemon, Told
+from freshd.cli.given import NotEnrolled, agrees, code_given, line_given, secrets_given
 from freshd.cli.options import Scene, account, as_json, examples, on_scene
 from freshd.cli.output import dump, hint, plain, say, span
 from freshd.cli.redirect import PATH, Listener, RedirectUnusable, Request, listen_for
-from freshd.errors import FreshdError
+from freshd.errors import NeedsConsent
 
 SLOWER_BY_SECONDS: Final = 5.0
 """RFC 8628 section 3.5."""
 UNSENT_MOST: Final = 3
 """How often a code is handed over again after nothing could be sent; the daemon keeps its pace in between."""
-SECRET_MOST: Final = 16_384
+STEPS_MOST: Final = 6
+"""Logging in again, a device check with a wrong code or two, a third factor; more goes round in circles."""
+NEXT_STEP: Final = "next-step"
 FREE_PORTS: Final = range(49152, 65536)
 CODE: Final = re.compile(r"[a-z_]{1,40}")
 
 
-class NotEnrolled(FreshdError):
-    """The enrolment came to nothing; a grant held before is untouched."""
-
-    exit_code: ClassVar[int] = 65
-    type: ClassVar[str] = "not-enrolled"
-
-
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """An enrolment that the daemon has begun.  `ends`: monotonic second after which it is forgotten."""
+    """An enrolment that the daemon has begun.
+
+    prompt  what the person is to type in, where it is no redirect
+    ends    monotonic second after which it is forgotten
+    """
 
     daemon: Daemon
     account: str
@@ -54,6 +56,12 @@ class Begun:
     user_code: str | None
     interval: float
     ends: float
+    prompt: str | None = None
+
+    @property
+    def is_at_once(self) -> bool:
+        """Whether it asks nothing of the person."""
+        return self.prompt is None and not self.url
 
     def left(self) -> float:
         """Seconds that remain."""
@@ -66,21 +74,23 @@ class Begun:
         "freshd enrol work-mail --device          on a machine without a browser",
         "freshd enrol work-mail --paste           browser elsewhere, service without device flow",
         "freshd enrol work-mail --import < token  a refresh token obtained by another program",
+        "freshd enrol futu --import < record.json  what another client has stored, as a JSON object",
     )
 )
 @account
 @click.option("--device", is_flag=True, help="Device flow: type a short code on any other machine.")
 @click.option("--paste", is_flag=True, help="Open the address elsewhere, and paste the one the browser ends at.")
-@click.option("--import", "imports", is_flag=True, help="Take a refresh token from standard input, and own it.")
+@click.option("--import", "imports", is_flag=True, help="Take a token, or a JSON object, from standard input.")
+@click.option("--yes", is_flag=True, help="Agree to what costs something, such as an SMS, without being asked.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port for the redirect.  [default: a free one]")
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 @as_json
 @on_scene
-def enrol(scene: Scene, account: str, *, port: int, no_browser: bool, json: bool, **ways: bool) -> None:
+def enrol(scene: Scene, account: str, *, port: int, no_browser: bool, json: bool, yes: bool, **ways: bool) -> None:
     """Give an account its grant: a person agrees at the service.
 
     Ends when the daemon has written the new grant and read it back.  Nothing of it is spent, and an older grant
-    stays in force until then.  An imported token must have no other user left: two would spend it from under each
+    stays in force until then.  What is imported must have no other user left: two would spend it from under each
     other.
     """
     if sum(ways.values()) > 1:
@@ -88,44 +98,88 @@ def enrol(scene: Scene, account: str, *, port: int, no_browser: bool, json: bool
     daemon = scene.daemon()
     done: Mapping[str, Any]
     if ways["imports"]:
-        done = daemon.operate(account, "import", secrets={"refresh_token": _given(account)})
+        done = daemon.operate(account, "import", secrets=secrets_given(account))
     elif ways["device"]:
         done = _by_device(daemon, account, json)
     elif ways["paste"]:
         done = _by_paste(daemon, account, port, json)
     else:
-        done = _by_browser(daemon, account, port, not no_browser, json)
+        done = _by_what_fits(daemon, account, Screen(port, json, yes, may_open=not no_browser))
     if json:
         dump(done)
     else:
         say(f"enrolled: {account}, generation {done.get('generation')}; written and read back")
 
 
-# -- the three ways -------------------------------------------------------------------------------------------------
+# -- the ways -------------------------------------------------------------------------------------------------------
 
 
-def _given(account: str) -> str:
-    """A secret from standard input: one line, never echoed, never in argv."""
-    text = getpass.getpass("refresh token: ") if sys.stdin.isatty() else sys.stdin.read(SECRET_MOST)
-    if not text.strip():
-        raise NotEnrolled("standard input holds no token", f"freshd enrol {account} --import < FILE")
-    return text.strip()
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What the person at this command wants: port of the redirect, output as JSON, everything agreed to, a browser."""
+
+    port: int
+    json: bool
+    yes: bool
+    may_open: bool
 
 
-def _by_browser(daemon: Daemon, account: str, port: int, may_open: bool, json: bool) -> Mapping[str, Any]:
-    listener = Listener(port=port)
+def _by_what_fits(daemon: Daemon, account: str, screen: Screen) -> Mapping[str, Any]:
+    """The steps that the account's kind and state call for."""
+    listener, logins = Listener(port=screen.port), 0
     try:
-        begun = _begin(daemon, account, flow="code", redirect_uri=listener.redirect_uri)
-        request = Request.of(begun.url)
-        listener = listen_for(request, listener)
+        for _ in range(STEPS_MOST):
+            begun = _begin_agreed(daemon, account, listener.redirect_uri, is_agreed=screen.yes)
+            logins += begun.is_at_once
+            if logins > 1:
+                break
+            done = _step(begun, listener, screen)
+            if done is not None:
+                return done
+    finally:
+        listener.close()
+    raise NotEnrolled("the service asks for one step after another", f"freshd explain {account}")
+
+
+def _begin_agreed(daemon: Daemon, account: str, redirect_uri: str, *, is_agreed: bool) -> Begun:
+    """Begin; where that costs something, once the person has agreed."""
+    try:
+        return _begin(daemon, account, flow="auto", redirect_uri=redirect_uri)
+    except Told as told:
+        if told.kind != NeedsConsent.type:
+            raise
+        if is_agreed:
+            hint(plain(told.cause))
+        else:
+            agrees(plain(told.cause), account)
+    return _begin(daemon, account, flow="auto", redirect_uri=redirect_uri, consent=True)
+
+
+def _step(begun: Begun, listener: Listener, screen: Screen) -> Mapping[str, Any] | None:
+    """One step; None where it leads to another."""
+    if begun.prompt is not None:
+        told = _finish(begun, {"code": code_given(plain(begun.prompt), begun.account)})
+    elif begun.is_at_once:
+        told = _finish(begun, {}, is_at_once=True)
+    elif begun.user_code is not None:
+        told = _by_code(begun, screen.json)
+    else:
+        told = _by_browser(begun, listener, screen)
+    return told if told.get("done") else None
+
+
+def _by_browser(begun: Begun, listener: Listener, screen: Screen) -> Mapping[str, Any]:
+    request = Request.of(begun.url)
+    listener = listen_for(request, listener)
+    try:
         listener.expect(request)
-        _show_address(begun, json, "Open this address, and agree:")
-        if may_open and _has_display():
+        _show_address(begun, screen.json, "Open this address, and agree:")
+        if screen.may_open and _has_display():
             _open(listener.start_url)
         answer = listener.wait(begun.left())
         if answer is None:
-            raise NotEnrolled("nobody agreed in time", f"begin again: freshd enrol {account}")
-        return _finish(begun, **_good(answer, account))
+            raise NotEnrolled("nobody agreed in time", f"begin again: freshd enrol {begun.account}")
+        return _finish(begun, _good(answer, begun.account))
     finally:
         listener.close()
 
@@ -134,38 +188,45 @@ def _by_paste(daemon: Daemon, account: str, port: int, json: bool) -> Mapping[st
     place = port or secrets.choice(FREE_PORTS)
     begun = _begin(daemon, account, flow="code", redirect_uri=f"http://127.0.0.1:{place}{PATH}")
     _show_address(begun, json, "Open this address in any browser, and agree.  The page it ends at cannot be shown:")
-    answer = Request.of(begun.url).answer_in(_pasted())
+    answer = Request.of(begun.url).answer_in(line_given("The whole address it ends at"))
     if answer is None:
         raise RedirectUnusable(
             "this is not the address at which this enrolment ends", f"begin again: freshd enrol {account} --paste"
         )
-    return _finish(begun, **_good(answer, account))
+    return _finish(begun, _good(answer, account))
 
 
 def _by_device(daemon: Daemon, account: str, json: bool) -> Mapping[str, Any]:
-    begun = _begin(daemon, account, flow="device")
+    return _by_code(_begin(daemon, account, flow="device"), json)
+
+
+def _by_code(begun: Begun, json: bool) -> Mapping[str, Any]:
     _show_address(begun, json, "Open this address on any machine, and enter the code:")
-    return _finish(begun)
+    return _finish(begun, {})
 
 
 # -- what they share ------------------------------------------------------------------------------------------------
 
 
-def _begin(daemon: Daemon, account: str, **wishes: str) -> Begun:
+def _begin(daemon: Daemon, account: str, **wishes: object) -> Begun:
     told = daemon.operate(account, "enrol-begin", **wishes)
     ends = monotonic() + float(told.get("expires_in") or 600.0)
     interval = max(1.0, float(told.get("interval") or SLOWER_BY_SECONDS))
-    return Begun(daemon, account, told["session"], told["url"], told.get("user_code"), interval, ends)
+    url, prompt = told.get("url") or "", told.get("prompt")
+    return Begun(daemon, account, told["session"], url, told.get("user_code"), interval, ends, prompt)
 
 
-def _finish(begun: Begun, **brought: str) -> Mapping[str, Any]:
-    """Hand over what was brought until the daemon says done, at the pace that the service asked for."""
+def _finish(begun: Begun, brought: Mapping[str, str], *, is_at_once: bool = False) -> Mapping[str, Any]:
+    """Hand over what was brought until the daemon says done or names another step, at the pace that the service wants.
+
+    is_at_once: nothing is to be brought or waited for.
+    """
     interval, unsent = begun.interval, 0
-    if not brought:
+    if not brought and not is_at_once:
         _pause(begun, interval)
     while True:
         told = begun.daemon.operate(begun.account, "enrol-finish", session=begun.session, **brought)
-        if told.get("done"):
+        if told.get("done") or told.get("pending") == NEXT_STEP:
             return told
         pending = told.get("pending")
         interval += SLOWER_BY_SECONDS if pending == "slow_down" else 0.0
@@ -198,12 +259,6 @@ def _show_address(begun: Begun, json: bool, text: str) -> None:
     if begun.user_code is not None:
         say(f"  code: {plain(begun.user_code)}")
     hint(f"Waiting for at most {span(begun.left())} …")
-
-
-def _pasted() -> str:
-    if sys.stdin.isatty():
-        return getpass.getpass("The whole address it ends at (not shown): ").strip()
-    return sys.stdin.readline().strip()
 
 
 def _has_display() -> bool:

@@ -16,12 +16,16 @@ class Level(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at.  A remedy is there wherever the level is not FINE."""
+    """One thing looked at.  A remedy is there wherever the level is not FINE.
+
+    cause  a stable word for why a grant does not renew (`core.finding.CAUSES`); "" for all else
+    """
 
     level: Level
     place: str
     text: str
     remedy: str = ""
+    cause: str = ""
 
 
 def fine(place: str, text: str) -> Finding:

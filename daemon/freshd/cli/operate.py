@@ -65,7 +65,7 @@ def confirm(scene: Scene, account: str, yes: bool, json: bool) -> None:
 
     The grant in hand will be sent to the place that the configuration names now.
     """
-    _must_be_meant(yes, f"The grant of {account} will be presented to the service that the configuration names now.")
+    must_be_meant(yes, f"The grant of {account} will be presented to the service that the configuration names now.")
     done = scene.daemon().operate(account, "confirm")
     _report(done, json, f"confirmed: {account}, generation {done.get('generation')}")
 
@@ -80,7 +80,7 @@ def forget(scene: Scene, account: str, yes: bool, json: bool) -> None:
 
     The service is not told: what was given out works there until it ends; see `freshd revoke`.
     """
-    _must_be_meant(yes, _loss(scene, account))
+    must_be_meant(yes, _loss(scene, account))
     _report(scene.daemon().operate(account, "forget"), json, f"forgotten: {account}")
 
 
@@ -91,7 +91,7 @@ def forget(scene: Scene, account: str, yes: bool, json: bool) -> None:
 @on_scene
 def revoke(scene: Scene, account: str, yes: bool, json: bool) -> None:
     """End a grant at the service, then erase the account's record."""
-    _must_be_meant(yes, f"The service will be told to end the grant.  {_loss(scene, account)}")
+    must_be_meant(yes, f"The service will be told to end the grant.  {_loss(scene, account)}")
     done = scene.daemon().operate(account, "revoke")
     _report(done, json, f"{plain(done.get('revoked'))}; forgotten: {account}")
 
@@ -106,7 +106,8 @@ def _loss(scene: Scene, account: str) -> str:
     )
 
 
-def _must_be_meant(yes: bool, loss: str) -> None:
+def must_be_meant(yes: bool, loss: str) -> None:
+    """Say what will happen, and ask.  Raises NotMeant."""
     hint(loss)
     if yes:
         return

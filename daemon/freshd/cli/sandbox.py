@@ -25,7 +25,7 @@ port = click.IntRange(0, 65535)
 def sandbox(port: int, control_port: int, seed: int | None, approve: bool, json: bool) -> None:
     """Serve stand-ins of services on 127.0.0.1, strict and with faults on demand, until Ctrl-C.
 
-    Prints where the service is and where it is controlled, once both answer.
+    Prints where the service is, where it is controlled, and where Futu's trading connection is, once all answer.
     """
     import asyncio
 
@@ -45,7 +45,8 @@ async def _serve(settings: Settings, json: bool) -> None:
         loop.add_signal_handler(number, stop.set)
     async with await start(settings) as running:
         if json:
-            dump({"base_url": running.base_url, "control_url": running.control_url})
+            where = {"base_url": running.base_url, "control_url": running.control_url}
+            dump({**where, "trade_url": running.trade.url})
         else:
-            say(f"service  {running.base_url}\ncontrol  {running.control_url}")
+            say(f"service  {running.base_url}\ncontrol  {running.control_url}\ntrade    {running.trade.url}")
         await stop.wait()

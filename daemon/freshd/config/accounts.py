@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from freshd.config.env_files import env_file_of, shared_lines
 from freshd.config.places import Surroundings, secret_problem
 from freshd.config.profiles import Profiles, laid_over
 from freshd.config.readers import readers_of
@@ -37,6 +38,8 @@ class Accounts:
         named = tables(self._report, raw, "accounts")
         accounts = tuple(self._account(name, named[name]) for name in sorted(named))
         self._report.add(shared_grants(accounts), "accounts")
+        self._report.add(shared_lines(accounts), "accounts")
+        self._report.add(missing_heads(accounts, frozenset(named)), "accounts")
         return accounts
 
     def _account(self, name: str, raw: dict[str, object]) -> AccountSettings:
@@ -64,7 +67,9 @@ class Accounts:
             binding=parsed.binding,
             grant=table.grant,
             family=parsed.family or name,
+            head=parsed.head,
             paused=table.paused,
+            env_file=env_file_of(self._report, table.env_file, self._here, *at, "env_file"),
             line=self._report.line(*at),
         )
 
@@ -127,13 +132,27 @@ def shared_grants(accounts: tuple[AccountSettings, ...]) -> Iterator[Problem]:
         if account.binding is None:
             continue
         owner = first.setdefault((account.binding, account.grant), account)
-        if owner.family != account.family:
+        if owner is not account:
             wrong = f"has the same grant as {owner.name}: same server, client and subject"
             write = (
                 "remove one of them and let its readers use the other; if they are two grants, "
                 'say so: subject = "…" or grant = "NAME" in each'
             )
             yield Problem((account.name,), wrong, write)
+
+
+def missing_heads(accounts: tuple[AccountSettings, ...], named: frozenset[str]) -> Iterator[Problem]:
+    """Accounts that hang on one that is not there, or is none of its kind (keys relative to the table of accounts)."""
+    kinds = {account.name: account.kind for account in accounts}
+    for account in accounts:
+        head = account.head
+        if head is None or kinds.get(head.account) == head.kind:
+            continue
+        known = sorted(name for name, kind in kinds.items() if kind == head.kind)
+        meant = nearest(head.account, known)
+        write = f"did you mean {meant}?" if meant else f"name one of: {listed(known)}"
+        wrong = "names no account" if head.account not in named else "names an account of another kind"
+        yield Problem((account.name, head.key), wrong, f"{write}; it must be of kind {head.kind}")
 
 
 def short_lives(profile: Profile) -> Iterator[Problem]:

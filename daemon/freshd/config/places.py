@@ -64,13 +64,23 @@ class Surroundings:
 
 
 def socket_problem(path: Path, environ: Mapping[str, str], *, can_make: bool) -> Problem | None:
-    """Why the socket cannot be bound there.  A socket handed over by systemd needs no folder."""
+    """Why the socket cannot be bound there.
+
+    One handed over by systemd needs no folder; at a reload, and for others who check the file, it is simply there.
+    """
     key = ("socket", "path")
     if len(os.fsencode(path)) > SOCKET_PATH_BYTES:
         return Problem(key, "too long for a socket", f"write a path of at most {SOCKET_PATH_BYTES} bytes")
-    if environ.get("LISTEN_FDS"):
+    if environ.get("LISTEN_FDS") or _is_socket(path):
         return None
     return folder_problem(path.parent, *key, can_make=can_make)
+
+
+def _is_socket(path: Path) -> bool:
+    try:
+        return path.is_socket()
+    except (OSError, ValueError):
+        return False
 
 
 def folder_problem(folder: Path, *key: str, can_make: bool) -> Problem | None:

@@ -12,6 +12,7 @@ from freshd.config.accounts import NAME
 from freshd.config.tables import (
     AccountTable,
     ContractTable,
+    EnvFileTable,
     LogTable,
     MarginsTable,
     ProfileTable,
@@ -30,6 +31,7 @@ SHAPES: Final[Mapping[str, type[Table]]] = {
     "readers": ReadersTable,
     "margins": MarginsTable,
     "contract": ContractTable,
+    "env_file": EnvFileTable,
 }
 TEXT: Final = {"type": "string", "minLength": 1}
 KEYRING: Final = {
@@ -83,7 +85,7 @@ def _account(kind: str, own: Mapping[str, Any], secrets: frozenset[str]) -> dict
     mine = {key: _to("secret") if key in secrets else value for key, value in own["properties"].items()}
     common = schema["properties"] | {
         "kind": {"const": kind, "description": AccountTable.model_fields["kind"].description},
-        **{name: _to(name) for name in ("readers", "margins", "contract")},
+        **{name: _to(name) for name in ("readers", "margins", "contract", "env_file")},
     }
     return schema | {"title": kind, "properties": common | mine, "required": ["kind"]}
 

@@ -143,6 +143,21 @@ class ProfileTable(Table):
     options: Any = Field(None)
 
 
+EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", max_length=128)]
+
+
+class EnvFileTable(Table):
+    """A .env file that freshd keeps in step, for programs that cannot ask its socket."""
+
+    path: Text | None = Field(None, description="The file; it must be there, with the lines named below.")
+    access_token: EnvName | None = Field(None, description="Name of the line that takes every new access token.")
+    expires_at: EnvName | None = Field(None, description="Name of the line that takes its end.")
+    refresh_token: EnvName | None = Field(
+        None,
+        description="Name of the line that is watched: what another program writes there is taken over and emptied.",
+    )
+
+
 class AccountTable(Table):
     """The keys that every account has, whatever its kind."""
 
@@ -154,6 +169,7 @@ class AccountTable(Table):
     grant: Text | None = Field(
         None, description="Names the grant, where accounts share origin, client and subject on purpose."
     )
+    env_file: Any = Field(None)
     paused: bool = Field(default=False, description="Serve what is there, renew nothing.")
     allow_short_lived: bool = Field(default=False, description="Accept lives too short to outlast a restart of freshd.")
 

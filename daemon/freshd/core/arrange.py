@@ -11,38 +11,37 @@ Rules
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from freshd.core import doubt as doubts
-from freshd.core import ladder, policy
-from freshd.core.contract import Reuse
-from freshd.core.effects import Effect, Finish, Fly, Publish, Tell, Wake
+from freshd.core import ladder
+from freshd.core.effects import Ask, Effect, Finish, Fly, Publish, Tell, Wake
 from freshd.core.events import Event, Fields
+from freshd.core.life import announce_ends, next_announcement
 from freshd.core.model import Moment, Standing
 from freshd.core.outcome import Remedy
+from freshd.core.shortage import announce_shortage, next_shortage
 from freshd.core.state import Doubt, Parked, Phase, Plan, State, Want
+from freshd.core.ways import Job, is_quiet, is_stocked, next_job, reuse_of, stock
 
+STUCK_SECONDS: Final = 900.0
+"""How long an account rests whose stock could not be renewed for want of a relative, before it tries again."""
 SAVE_AGAIN_SECONDS: Final = 1.0
 """How often an answer that is not durable yet is written again."""
 ELSEWHERE: Final = "bound-elsewhere"
 """Parked: the configuration names another service, client or subject than the grant (design 6)."""
+RELATIVE: Final = "relative"
+"""Parked: the relative that this account needs cannot help; what follows the colon is why."""
 LOST_TWICE: Final = "answer-lost-twice"
 """Parked with a date: the secret is presented once more then (see `core.doubt`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A rung to take from a boot-time second on.  In doubt: what `core.doubt` says of the replay."""
-
-    at: float
-    rung: str
-    advice: doubts.Advice | None = None
-
-
 def arrange(plan: Plan, state: State, now: Moment) -> tuple[State, list[Effect]]:
     """Launch what is due, else set the alarm for what comes next."""
-    state, told = _announce_end(plan, state, now)
+    state, told = announce_ends(plan, state, now)
+    state, more = announce_shortage(plan, state, now)
+    told += more
     if state.phase is Phase.UNSAVED:
         return state, [*told, Wake(now.boot + SAVE_AGAIN_SECONDS)]
     if state.phase is Phase.SPENDING or not state.booted:
@@ -59,43 +58,63 @@ def arrange(plan: Plan, state: State, now: Moment) -> tuple[State, list[Effect]]
     if state.phase is Phase.PARKED:
         return state, [*told, Wake(_earliest(None if state.parked is None else state.parked.until, state, now))]
     job = next_job(plan, state, now)
-    if job is None:
-        return state, [*told, Wake(_earliest(None, state, now))]
-    if job.at > now.boot:
-        return state, [*told, Wake(_earliest(job.at, state, now))]
+    if job is None or job.at > now.boot:
+        return state, [*told, Wake(_earliest(None if job is None else job.at, state, now))]
+    rung = ladder.find(plan.ladder, job.rung)
+    if rung is not None and rung.asks is not None:
+        return _ask(plan, state, rung.asks, now, told)
     return _launch(state, job, told)
 
 
-def next_job(plan: Plan, state: State, now: Moment) -> Job | None:
-    """What would be done next and when; None when only somebody else can bring it about.  Also for `status`."""
-    if state.phase is Phase.DOUBTFUL and state.doubt is not None:
-        advice = doubts.advise(plan, state, state.doubt, now)
-        at, rung = max(advice.at, state.not_before), advice.rung or state.doubt.rung
-        return Job(at, rung, advice)
-    if state.phase is Phase.CLIMBING and state.next_rung is not None:
-        return Job(state.not_before, state.next_rung)
-    first = ladder.top(plan.ladder, state.standing.held)
-    if first is None or state.phase not in (Phase.LIVE, Phase.VACANT):
-        return None
-    return Job(max(doubts.due_at(plan, state, now), state.not_before), first.name)
+def _ask(plan: Plan, state: State, relative: str, now: Moment, told: list[Effect]) -> tuple[State, list[Effect]]:
+    """Let a relative renew, or park where it cannot: nothing of ours helps then."""
+    if relative in state.helpless:
+        state, more = stuck(plan, state, now)
+        return state, [
+            *told,
+            *more,
+            Wake(_earliest(None if state.phase is Phase.PARKED else state.not_before, state, now)),
+        ]
+    waiting = replace(state, asked=True, rung=state.next_rung or state.rung)
+    event = Event("relative.asked", plan.account, {"relative": relative})
+    return waiting, [*told, Tell(event), Wake(None), Ask(relative)]
+
+
+def stuck(plan: Plan, state: State, now: Moment) -> tuple[State, list[Effect]]:
+    """The relative that could help cannot.  With something in stock still, readers are served from that meanwhile."""
+    relative, why = next(iter(state.helpless.items()))
+    filler = stock(plan)
+    if filler is not None and is_stocked(plan, state) and state.doubt is None:
+        rest = now.boot + STUCK_SECONDS
+        return replace(state, phase=Phase.LIVE, next_rung=None, not_before=rest, barred=filler.name), []
+    advice = f"first {relative}: freshd explain {relative}"
+    return park(state, Parked(f"{RELATIVE}:{why}", Remedy.PERSON, advice))
 
 
 def park(state: State, parked: Parked) -> tuple[State, list[Effect]]:
     """Nothing more by ourselves: keep every secret, serve the lease to its end, say so once."""
     told: list[Effect] = []
     if state.parked is None or state.parked.code != parked.code:
-        fields: Fields = {"code": parked.code, "needs": parked.remedy.value, "retried": parked.until is not None}
+        fields: Fields = {
+            "code": parked.code, "needs": parked.remedy.value, "retried": parked.until is not None,
+            "detail": parked.detail or None,
+        }  # fmt: skip
         told.append(Tell(Event("account.parked", state.standing.account, fields, parked.advice)))
     return replace(state, phase=Phase.PARKED, parked=parked, want=Want.NOTHING, next_rung=None, enrolling=False), told
 
 
 def unusable(plan: Plan, standing: Standing) -> Parked | None:
-    """Why what the vault holds must not be used at all; None where it may."""
+    """Why what the vault holds must not be used at all; None where it may.
+
+    An account with a relative to ask is never at the end of its own ladder.
+    """
     if standing.broken is not None:
         advice = f"freshd enrol {plan.account}; what cannot be read is kept in quarantine"
         return Parked("record-unreadable", Remedy.PERSON, advice)
     if standing.withheld:
-        return Parked("wrong-identity", Remedy.PERSON, f"freshd enrol {plan.account}")
+        relative = next((rung.asks for rung in plan.ladder if rung.asks is not None), None)
+        advice = f"freshd enrol {plan.account}" if relative is None else f"freshd refresh {relative}"
+        return Parked("wrong-identity", Remedy.PERSON, advice)
     if standing.held_back:
         advice = (
             f"is this the newest copy of the vault? freshd confirm {plan.account}; else freshd enrol {plan.account}"
@@ -175,12 +194,15 @@ def _move_in_doubt(plan: Plan, state: State, now: Moment) -> tuple[State, list[E
 
 def _announce_doubt(plan: Plan, state: State, doubt: Doubt, now: Moment) -> tuple[State, list[Effect]]:
     announced = replace(state, doubt=replace(doubt, told=True))
-    if plan.contract.reuse is Reuse.REUSABLE:
-        return announced, [Tell(Event("refresh.lost", state.standing.account, {"why": doubt.why}))]
+    if is_quiet(plan, doubt.rung):
+        return announced, [Tell(Event("refresh.lost", state.standing.account, {"why": doubt.why, "rung": doubt.rung}))]
     left_now = None if state.until is None else round(state.until - now.boot, 3)
     fields: Fields = {
-        "why": doubt.why, "usable_for": left_now, "replays": doubt.replays, "contract": plan.contract.reuse.value,
-    }  # fmt: skip
+        "why": doubt.why,
+        "usable_for": left_now,
+        "replays": doubt.replays,
+        "contract": reuse_of(plan, doubt.rung).value,
+    }
     return announced, [Tell(Event("doubt.opened", state.standing.account, fields))]
 
 
@@ -191,22 +213,7 @@ def _parked_in_doubt(plan: Plan, doubt: Doubt, now: Moment, account: str) -> Par
     return Parked(LOST_TWICE, Remedy.PERSON, advice, doubts.slow_at(doubt, now))
 
 
-def _announce_end(plan: Plan, state: State, now: Moment) -> tuple[State, list[Effect]]:
-    """Say early, in shrinking steps, that the grant itself ends."""
-    if state.grant_until is None or state.grant_life is None:
-        return state, []
-    step = policy.warning_step(state.grant_until - now.boot, state.grant_life)
-    if step is None or (state.warned is not None and state.warned <= step):
-        return replace(state, warned=step), []
-    left = state.grant_until - now.boot
-    told = Event("grant.ending", plan.account, {"seconds_left": round(left)}, f"freshd enrol {plan.account}")
-    return replace(state, warned=step), [Tell(told)]
-
-
 def _earliest(at: float | None, state: State, now: Moment) -> float | None:
-    if state.grant_until is None or state.grant_life is None:
-        return at
-    wait = policy.next_warning(state.grant_until - now.boot, state.grant_life)
-    if wait is None:
-        return at
-    return now.boot + wait if at is None else min(at, now.boot + wait)
+    """The next moment at which there is something to do or to say."""
+    moments = (at, next_announcement(state, now), next_shortage(state))
+    return min((moment for moment in moments if moment is not None), default=None)

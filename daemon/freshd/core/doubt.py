@@ -51,17 +51,20 @@ class Advice:
 
 def advise(plan: Plan, state: State, doubt: Doubt, now: Moment) -> Advice:
     """The next move of a doubtful account."""
-    if ladder.find(plan.ladder, doubt.rung) is None:
-        top = ladder.top(plan.ladder, state.standing.held)
+    rung = ladder.find(plan.ladder, doubt.rung)
+    if rung is None:
+        top = ladder.top(plan.ladder, state.held)
         return Advice(Move.PARK, now.boot) if top is None else Advice(Move.CLIMB, due_at(plan, state, now), top.name)
-    if doubt.spent is False or plan.contract.reuse is Reuse.REUSABLE:
+    is_spent = doubt.spent is True or rung.is_final
+    reuse = plan.contract.reuse if rung.reuse is None else rung.reuse
+    if (doubt.spent is False and not rung.is_final) or reuse is Reuse.REUSABLE:
         return Advice(Move.REPLAY, now.boot, doubt.rung, harmless=True)
-    if is_in_grace(plan, doubt, now):
+    if not rung.is_final and is_in_grace(plan, doubt, now):
         return Advice(Move.REPLAY, now.boot, doubt.rung, _grace_ends(plan, doubt), harmless=True)
-    lower = ladder.below(plan.ladder, doubt.rung, state.standing.held)
-    if lower is not None and (lower.is_free or doubt.spent):
+    lower = ladder.below(plan.ladder, doubt.rung, state.held)
+    if lower is not None and (lower.is_free or is_spent):
         return Advice(Move.CLIMB, due_at(plan, state, now) if lower.is_free else now.boot, lower.name)
-    if doubt.spent:
+    if is_spent:
         return Advice(Move.PARK, now.boot)
     held_until = now.boot if state.until is None else state.until
     if plan.contract.kills is Kills.MORE or doubt.risky >= doubt.allowed:

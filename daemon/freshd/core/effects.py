@@ -42,6 +42,13 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """Let a relative renew; it decides when, and what it sends."""
+
+    relative: str
+
+
+@dataclass(frozen=True, slots=True)
 class Wake:
     """Set the account's alarm to this boot-time second; None: no alarm."""
 
@@ -81,4 +88,4 @@ class Tell:
     event: Event
 
 
-Effect = Fly | Finish | Wake | Publish | Withdraw | Probe | SaveAgain | Tell
+Effect = Fly | Finish | Ask | Wake | Publish | Withdraw | Probe | SaveAgain | Tell

@@ -1,4 +1,4 @@
-"""How flights end, and how accounts come to be.  Handlers of `core.lifecycle`; see its rules.
+"""How flights end.  Handlers of `core.lifecycle`; see its rules.
 
 An ending belongs to one attempt.  An enrolment that fails leaves the lineage in force untouched.
 """
@@ -10,17 +10,14 @@ from dataclasses import replace
 from typing import Any, Final
 
 from freshd.core import ladder
-from freshd.core.age import age, left
-from freshd.core.arrange import finish, park, publish, unusable
-from freshd.core.contract import Reuse
-from freshd.core.effects import Effect, Fly, Tell, Withdraw
+from freshd.core.arrange import park, publish, stuck, unusable
+from freshd.core.beginnings import grant_gone, recovered
+from freshd.core.effects import Effect, Tell, Withdraw
 from freshd.core.events import Event, Fields
 from freshd.core.happenings import (
-    Booted,
     Broke,
     Committed,
     Doubted,
-    Enrolling,
     Happening,
     Held,
     Outdated,
@@ -29,9 +26,12 @@ from freshd.core.happenings import (
     Unable,
     Unsent,
 )
-from freshd.core.model import Earlier, Intent, Moment, Standing
+from freshd.core.life import aged
+from freshd.core.model import Moment, Standing
 from freshd.core.outcome import Rejected, Remedy
+from freshd.core.pace import RETRY_AFTER_CAP
 from freshd.core.state import REFUSED_IN_A_ROW, Doubt, Parked, Phase, Plan, State, Want, doubt_of
+from freshd.core.ways import barred_until, below, is_quiet
 
 Outcome = tuple[State, list[Effect]]
 BUG_WAIT_SECONDS: Final = 300.0
@@ -40,30 +40,10 @@ UNKNOWN_CODE_WAIT_SECONDS: Final = 300.0
 UNAVAILABLE_WAIT_SECONDS: Final = 900.0
 SETTLES_DOUBT: Final = frozenset({Remedy.CLIMB, Remedy.RESET, Remedy.PERSON})
 """Refusals that judge the secret itself.  Any other (slow down, bad client) says nothing of what came of it before."""
+CLIMBS_MOST: Final = 3
+"""Refused rungs without a lease in between, after which the whole ladder rests: it would go round in circles."""
 UNABLE_WAIT_SECONDS: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Our own store, keyring or vault could not: nothing was sent, so trying again soon costs nothing."""
-
-
-def booted(plan: Plan, state: State, event: Happening, now: Moment) -> Outcome:
-    """What the vault knows becomes the state; a valid lease is served at once (I9)."""
-    if not isinstance(event, Booted):
-        return state, []
-    standing, intent = event.standing, event.standing.intent
-    doubt = None if intent is None or intent.lineage != standing.lineage else _doubt_left(intent)
-    phase = Phase.LIVE if standing.generation else Phase.VACANT
-    phase = phase if doubt is None else Phase.DOUBTFUL
-    fresh = replace(
-        _aged(plan, state, standing, now, event.high_water), booted=True, phase=phase, resting=phase, doubt=doubt,
-        not_before=0.0, enrolling=False, next_rung=None, paused=state.paused or standing.paused,
-    )  # fmt: skip
-    if unusable(plan, standing) is not None:
-        return fresh, publish(fresh)
-    told = _recovered(state)
-    fresh = replace(fresh, parked=None)
-    flying, more = finish(fresh)
-    if more:
-        return flying, [*publish(flying), *told, *more]
-    return fresh, [*publish(fresh), *told, *_grant_gone(plan, fresh, now)]
 
 
 def ended(plan: Plan, state: State, event: Happening, now: Moment) -> Outcome:
@@ -84,15 +64,6 @@ def late(_plan: Plan, state: State, event: Happening, _now: Moment) -> Outcome:
     return state, [Tell(Event("flight.late", state.standing.account, {"ending": type(event).__name__}))]
 
 
-def enrolling(_plan: Plan, state: State, event: Happening, _now: Moment) -> Outcome:
-    """Exchange what a person obtained, whatever state the old lineage is in; a pause does not stop a person."""
-    if not isinstance(event, Enrolling) or state.retired or not state.booted:
-        return state, []
-    attempt, earlier = state.attempt + 1, () if state.doubt is None else state.doubt.stack
-    flying = replace(state, phase=Phase.SPENDING, resting=state.phase, attempt=attempt, rung=event.rung, enrolling=True)
-    return flying, [Fly(attempt, event.rung, earlier=earlier, candidate=event.candidate, material=event.material)]
-
-
 def save_failed(plan: Plan, state: State, event: Happening, now: Moment) -> Outcome:
     """Answered and not durable: nothing is published, writing is tried again, and it is shouted."""
     if not isinstance(event, SaveFailed) or event.attempt != state.attempt:
@@ -102,15 +73,6 @@ def save_failed(plan: Plan, state: State, event: Happening, now: Moment) -> Outc
     advice = "make room in, or repair, the state directory: freshd doctor"
     told = Event("save.failed", state.standing.account, {"cause": event.cause}, advice)
     return replace(state, phase=Phase.UNSAVED), [Tell(told)]
-
-
-def forgotten(_plan: Plan, state: State, _event: Happening, _now: Moment) -> Outcome:
-    """Erased by an operator: nothing is known any more; flights in the air become late."""
-    empty = State(
-        Phase.VACANT, Standing(state.standing.account), attempt=state.attempt + 1, booted=state.booted,
-        paused=state.paused, retired=state.retired, not_before=state.not_before,
-    )  # fmt: skip
-    return empty, [Withdraw(), Tell(Event("account.forgotten", state.standing.account))]
 
 
 # -- one function per ending ----------------------------------------------------------------------------------------
@@ -127,23 +89,25 @@ def _committed(plan: Plan, state: State, event: Committed, now: Moment) -> Outco
     told: list[Effect] = _cleared(plan, replace(state, doubt=None if doubt else state.doubt))
     if state.enrolling:
         told.append(Tell(Event("account.enrolled", account, {"rung": state.rung})))
-    barren = state.barren + 1 if standing.lease is None or standing.lease == state.lease else 0
+    is_leased = standing.lease is not None and standing.lease != state.lease
+    fills = not is_leased and _filled(plan, state, standing)
+    barren = 0 if is_leased or fills else state.barren + 1
     told += _answer_told(state, event, is_barren=barren > 0)
     if healed or (is_stopped and state.suspect is None):
         told.append(Tell(Event("lease.healed", account, {"rung": state.rung})))
     outcome = "wrong-identity" if standing.withheld else "no-token" if barren else "ok"
     fresh = replace(
-        _aged(plan, state, standing, now, 0.0), phase=Phase.DOUBTFUL if doubt else Phase.LIVE, next_rung=None,
-        doubt=doubt, parked=None, want=Want.NOTHING, suspect=None if is_new else state.suspect, fresh=is_new,
-        refused=state.refused if is_new else 0, barren=barren, failures=0, enrolling=False,
-        not_before=now.boot + (2.0 ** min(barren, 9) if barren else 0.0), last_outcome=outcome,
+        aged(plan, state, standing, now, 0.0), phase=Phase.DOUBTFUL if doubt else Phase.LIVE, next_rung=None,
+        doubt=doubt, parked=None, want=state.want if fills else Want.NOTHING, barren=barren, failures=0,
+        suspect=None if is_new else state.suspect, fresh=state.fresh if fills else is_new,
+        refused=state.refused if is_new or fills else 0, enrolling=False, resets=0, climbs=state.climbs if fills else 0,
+        not_before=now.boot + (2.0 ** min(barren, 9) if barren else 0.0), barred=None, last_outcome=outcome,
         refreshes=state.refreshes + 1, heals=state.heals + healed,
     )  # fmt: skip
     if standing.withheld:
-        advice = f"enrol with the right identity: freshd enrol {account}"
-        parked, more = park(fresh, Parked("wrong-identity", Remedy.PERSON, advice))
+        parked, more = park(fresh, unusable(plan, standing) or Parked("wrong-identity", Remedy.PERSON, ""))
         return parked, [*told, Tell(Event("identity.wrong", account, {"why": standing.withheld})), *more]
-    return fresh, [*publish(fresh), *told, *_grant_gone(plan, fresh, now)]
+    return fresh, [*publish(fresh), *told, *grant_gone(plan, fresh, now)]
 
 
 def _answer_told(state: State, event: Committed, *, is_barren: bool) -> list[Effect]:
@@ -157,6 +121,12 @@ def _answer_told(state: State, event: Committed, *, is_barren: bool) -> list[Eff
         return [Tell(Event("refresh.without-token", account, {**fields, "odd": odd or None}))]
     told: list[Effect] = [Tell(Event("refresh.succeeded", account, fields))]
     return [*told, Tell(Event("answer.odd", account, {"odd": odd}))] if odd else told
+
+
+def _filled(plan: Plan, state: State, standing: Standing) -> bool:
+    """Whether the answer was to fill the stock, and did; whoever waits for a lease waits for the next rung."""
+    rung = ladder.find(plan.ladder, state.rung or "")
+    return rung is not None and bool(rung.stocks) and rung.stocks <= standing.held
 
 
 def _leaves_doubt(plan: Plan, state: State) -> bool:
@@ -177,6 +147,7 @@ def _rejected(plan: Plan, state: State, event: Refusal, now: Moment) -> Outcome:
     rejected: Rejected = event.rejected
     account = state.standing.account
     is_new = state.last_outcome != rejected.code
+    had_lease = state.lease is not None
     state = replace(
         state, standing=_told_of(state, event.standing), last_outcome=rejected.code, failures=state.failures + 1
     )
@@ -191,8 +162,12 @@ def _rejected(plan: Plan, state: State, event: Refusal, now: Moment) -> Outcome:
     if not rejected.known:
         advice = f"freshd explain {account}"
         told += [Tell(Event("code.unknown", account, {"code": rejected.code}, advice))] if is_new else []
-        state = replace(state, not_before=now.boot + UNKNOWN_CODE_WAIT_SECONDS)
+        state = replace(state, not_before=now.boot + UNKNOWN_CODE_WAIT_SECONDS, barred=state.rung)
+    if rejected.again is not None and is_new:
+        return replace(state, not_before=now.boot + rejected.again, barred=state.rung), told
     after, more = _apply_remedy(plan, state, rejected, now)
+    if had_lease and state.lease is None:
+        more = [Withdraw(), Tell(Event("lease.withdrawn", account, {"code": rejected.code})), *more]
     return after, [*told, *more]
 
 
@@ -200,31 +175,58 @@ def _apply_remedy(plan: Plan, state: State, rejected: Rejected, now: Moment) -> 
     account = state.standing.account
     match rejected.remedy:
         case Remedy.WAIT:
-            wait = now.boot + (rejected.retry_after or 0.0)
-            return replace(state, not_before=max(state.not_before, wait)), []
-        case Remedy.CLIMB | Remedy.RESET:
-            return _climb(plan, state, rejected)
+            wait = now.boot + min(rejected.retry_after or 0.0, RETRY_AFTER_CAP)
+            return replace(state, not_before=max(barred_until(state, state.rung or ""), wait), barred=state.rung), []
+        case Remedy.CLIMB:
+            return _climb(plan, state, rejected, now)
+        case Remedy.RESET:
+            return _reset(state, rejected, now)
         case Remedy.REREAD:
-            return replace(state, not_before=now.boot + UNABLE_WAIT_SECONDS[0]), []
+            return replace(state, not_before=now.boot + UNABLE_WAIT_SECONDS[0], barred=None), []
         case Remedy.PERSON:
-            return park(state, Parked(rejected.code, Remedy.PERSON, f"freshd enrol {account}"))
+            return park(state, Parked(rejected.code, Remedy.PERSON, f"freshd enrol {account}", None, rejected.detail))
         case Remedy.CONFIG:
             advice = f"correct the account's configuration, then reload: freshd explain {account}"
-            return park(state, Parked(rejected.code, Remedy.CONFIG, advice))
+            return park(state, Parked(rejected.code, Remedy.CONFIG, advice, None, rejected.detail))
         case Remedy.UNAVAILABLE:
-            advice = f"freshd explain {account}"
-            return park(state, Parked(rejected.code, rejected.remedy, advice, now.boot + UNAVAILABLE_WAIT_SECONDS))
+            return _unavailable(state, rejected, now)
         case Remedy.BUG:
-            return park(state, Parked(rejected.code, Remedy.BUG, f"freshd explain {account}; please report it"))
+            advice = f"freshd explain {account}; please report it"
+            return park(state, Parked(rejected.code, Remedy.BUG, advice, None, rejected.detail))
 
 
-def _climb(plan: Plan, state: State, rejected: Rejected) -> Outcome:
+def _climb(plan: Plan, state: State, rejected: Rejected, now: Moment) -> Outcome:
+    """Take the next way down; whoever climbed again and again without a lease in between waits for a while."""
     account = state.standing.account
-    lower = ladder.below(plan.ladder, state.rung or "", state.standing.held)
+    lower = below(plan, state, state.rung or "")
+    if lower is None and state.helpless:
+        return stuck(plan, state, now)
     if lower is None:
-        return park(state, Parked(rejected.code, Remedy.PERSON, f"freshd enrol {account}"))
+        return park(state, Parked(rejected.code, Remedy.PERSON, f"freshd enrol {account}", None, rejected.detail))
+    if not rejected.known:
+        state = replace(state, barred=lower.name)
+    if state.climbs >= CLIMBS_MOST:
+        return _unavailable(replace(state, climbs=0), rejected, now)
     told = Tell(Event("climb.started", account, {"rung": lower.name, "why": rejected.code}))
-    return replace(state, phase=Phase.CLIMBING, next_rung=lower.name), [told]
+    return replace(state, phase=Phase.CLIMBING, next_rung=lower.name, climbs=state.climbs + 1), [told]
+
+
+def _reset(state: State, rejected: Rejected, now: Moment) -> Outcome:
+    """What the lease was made of is forgotten: the same rung once more, and if that is refused too, later.
+
+    Whoever had a lease is made a new one at once.
+    """
+    state = replace(state, until=None, want=max(state.want, Want.HEAL), suspect=None)
+    if state.resets:
+        return _unavailable(state, rejected, now)
+    told = Tell(Event("climb.started", state.standing.account, {"rung": state.rung, "why": rejected.code}))
+    return replace(state, phase=Phase.CLIMBING, next_rung=state.rung, resets=1), [told]
+
+
+def _unavailable(state: State, rejected: Rejected, now: Moment) -> Outcome:
+    advice = f"freshd explain {state.standing.account}"
+    until = now.boot + UNAVAILABLE_WAIT_SECONDS
+    return park(state, Parked(rejected.code, Remedy.UNAVAILABLE, advice, until, rejected.detail))
 
 
 def _doubted(_plan: Plan, state: State, event: Doubted, now: Moment) -> Outcome:
@@ -248,7 +250,7 @@ def _unsent(_plan: Plan, state: State, event: Unsent, _now: Moment) -> Outcome:
 
 
 def _held(_plan: Plan, state: State, event: Held, now: Moment) -> Outcome:
-    return replace(state, not_before=now.boot + event.wait), []
+    return replace(state, not_before=now.boot + event.wait, barred=state.rung), []
 
 
 def _outdated(plan: Plan, state: State, event: Outdated, now: Moment) -> Outcome:
@@ -257,7 +259,7 @@ def _outdated(plan: Plan, state: State, event: Outdated, now: Moment) -> Outcome
     is_same = (standing.lineage, standing.obtained) == (state.standing.lineage, state.standing.obtained)
     doubt = state.doubt if is_same else None
     phase = phase if doubt is None else Phase.DOUBTFUL
-    fresh = replace(_aged(plan, state, standing, now, 0.0), phase=phase, doubt=doubt, next_rung=None)
+    fresh = replace(aged(plan, state, standing, now, 0.0), phase=phase, doubt=doubt, next_rung=None)
     resolved = [] if doubt is not None else _cleared(plan, replace(state, parked=None))
     return fresh, [*publish(fresh), Tell(Event("record.newer", state.standing.account)), *resolved]
 
@@ -278,14 +280,15 @@ def _unable(_plan: Plan, state: State, event: Unable, now: Moment) -> Outcome:
     fields = {"type": event.type, "cause": event.cause}
     is_new = state.last_outcome != event.type
     told = [Tell(Event("refresh.unable", state.standing.account, fields, event.remedy))] if is_new else []
-    return replace(state, failures=failures, not_before=now.boot + wait, last_outcome=event.type), [*told]
+    return replace(state, failures=failures, not_before=now.boot + wait, barred=None, last_outcome=event.type), [*told]
 
 
 def _broke(_plan: Plan, state: State, event: Broke, now: Moment) -> Outcome:
     advice = f"freshd explain {state.standing.account}; please report it"
     outcome = f"bug:{event.kind}"
     told = [Tell(Event("bug", state.standing.account, {"kind": event.kind}, advice))]
-    after = replace(state, failures=state.failures + 1, not_before=now.boot + BUG_WAIT_SECONDS, last_outcome=outcome)
+    wait = now.boot + BUG_WAIT_SECONDS
+    after = replace(state, failures=state.failures + 1, not_before=wait, barred=None, last_outcome=outcome)
     return after, [*told] if state.last_outcome != outcome else []
 
 
@@ -306,7 +309,8 @@ def _enrolment_failed(plan: Plan, state: State, event: Happening, now: Moment) -
     after, read = _outdated(plan, state, event, now) if isinstance(event, Outdated) else (state, [])
     standing = _told_of(after, event.standing if isinstance(event, Refusal) else None)
     after = replace(after, standing=standing, last_outcome=code)
-    if isinstance(event, Held) or (isinstance(event, Refusal) and event.rejected.remedy is Remedy.WAIT):
+    rejected = event.rejected if isinstance(event, Refusal) else None
+    if isinstance(event, Held) or (rejected is not None and (rejected.remedy is Remedy.WAIT or rejected.keep)):
         return after, []
     told = Event("enrolment.failed", state.standing.account, {"code": code}, f"freshd enrol {state.standing.account}")
     return after, [*read, Tell(told)]
@@ -320,7 +324,7 @@ def _told_of(state: State, told: Standing | None) -> Standing:
 def _replayed(plan: Plan, state: State, event: Happening) -> list[Effect]:
     """A replay counts once something came of it: one that never left is none."""
     doubt = state.doubt
-    if plan.contract.reuse is Reuse.REUSABLE:
+    if is_quiet(plan, state.rung or ""):
         return []
     if doubt is None or not doubt.told or state.phase is not Phase.DOUBTFUL or doubt.rung != state.rung:
         return []
@@ -330,50 +334,9 @@ def _replayed(plan: Plan, state: State, event: Happening) -> list[Effect]:
     return [Tell(Event("doubt.replayed", state.standing.account, fields))]
 
 
-def _recovered(state: State) -> list[Effect]:
-    if state.parked is None:
-        return []
-    return [Tell(Event("account.recovered", state.standing.account, {"was": state.parked.code}))]
-
-
 def _cleared(plan: Plan, state: State) -> list[Effect]:
     account = state.standing.account
     told: list[Effect] = []
-    if state.doubt is not None and state.doubt.told and plan.contract.reuse is not Reuse.REUSABLE:
+    if state.doubt is not None and state.doubt.told and not is_quiet(plan, state.doubt.rung):
         told.append(Tell(Event("doubt.resolved", account, {"spent": False})))
-    return [*told, *_recovered(state)]
-
-
-def _aged(plan: Plan, state: State, standing: Standing, now: Moment, high_water: float) -> State:
-    until = grant_until = grant_life = None
-    unproven = False
-    if standing.lease is not None:
-        until = now.boot + left(standing.lease.sent, standing.lease.valid_for, now, high_water)
-        unproven = not age(standing.lease.sent, now, high_water).proven
-    ends = []
-    for since, life in (
-        (standing.obtained, standing.valid_for or plan.contract.idle_life),
-        (standing.enrolled, standing.absolute_for or plan.contract.absolute_life),
-    ):
-        if since is not None and life is not None:
-            ends.append((now.boot + left(since, life, now, high_water), life))
-    if ends:
-        grant_until, grant_life = min(ends)
-    return replace(
-        state, standing=standing, until=until, unproven=unproven, grant_until=grant_until, grant_life=grant_life
-    )
-
-
-def _doubt_left(intent: Intent) -> Doubt | None:
-    """The doubt that an unfinished attempt leaves on the lineage in force; an enrolment what it was made over."""
-    own = Earlier(intent.rung, intent.doubted or intent.sent, intent.replays)
-    stack = intent.earlier if intent.candidate is not None else (*intent.earlier, own)
-    return doubt_of(stack, "stopped between intent and answer")
-
-
-def _grant_gone(plan: Plan, state: State, now: Moment) -> list[Effect]:
-    """Say that no way is left which freshd could take by itself; an account never enrolled is not told of."""
-    if state.standing.generation == 0 or ladder.top(plan.ladder, state.standing.held) is not None:
-        return []
-    left_now = None if state.until is None else round(state.until - now.boot)
-    return [Tell(Event("grant.gone", plan.account, {"usable_for": left_now}, f"freshd enrol {plan.account}"))]
+    return [*told, *recovered(state)]

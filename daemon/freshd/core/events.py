@@ -29,12 +29,19 @@ class Severity(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the catalogue.  `clears`: names of events whose alert ends with this one."""
+    """One line of the catalogue.
+
+    clears  events whose alert ends with this one; EVENT:VALUE ends only that in which the field `apart` has the value
+    lead    the field that says how many seconds are left until it hurts
+    apart   the field that tells causes apart which have this name in common
+    """
 
     severity: Severity
     meaning: str
     remedy: str = ""
     clears: tuple[str, ...] = ()
+    lead: str = ""
+    apart: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +59,55 @@ class Event:
         return CATALOGUE[self.name]
 
 
-def _entry(severity: Severity, meaning: str, remedy: str = "", clears: str = "") -> Entry:
-    return Entry(severity, meaning, remedy, tuple(clears.split()))
+def _entry(
+    severity: Severity, meaning: str, remedy: str = "", clears: str = "", lead: str = "", apart: str = ""
+) -> Entry:
+    return Entry(severity, meaning, remedy, tuple(clears.split()), lead, apart)
+
+
+_OF_AN_ACCOUNT: Final = (
+    "account.parked bug code.unknown doubt.opened doubt.replayed enrolment.failed envfile.adopted envfile.not-adopted "
+    "envfile.stale envfile.unusable grant.ending grant.gone heal.stopped identity.wrong keyring.unsettled "
+    "lease.withdrawn refresh.rejected refresh.unable refresh.without-token renewal.overdue save.failed"
+)
+"""Every alert that one account alone can have."""
+_RENEWED: Final = (
+    "account.parked bug code.unknown doubt.replayed grant.ending:unused identity.wrong lease.withdrawn "
+    "refresh.rejected refresh.unable refresh.without-token renewal.overdue save.failed"
+)
+"""What a success proves to be over, also where it came to pass while nobody listened: over a restart."""
 
 
 _S = Severity
 CATALOGUE: Final[Mapping[str, Entry]] = MappingProxyType(
     {
         # the daemon
-        "daemon.started": _entry(_S.NOTICE, "freshd is up: accounts, placement, custodian, socket"),
+        "daemon.started": _entry(
+            _S.NOTICE,
+            "freshd is up: accounts, placement, custodian, socket",
+            clears="daemon.failed config.refused config.needs-restart vault.unusable bug",
+        ),
         "daemon.stopping": _entry(_S.NOTICE, "freshd was asked to stop; flights are landing"),
         "daemon.stopped": _entry(_S.NOTICE, "freshd has stopped; every answer is durable"),
+        "daemon.failed": _entry(
+            _S.ALERT,
+            "the service manager says that freshd ended unasked, or did not start",
+            "journalctl -u freshd",
+            apart="result",
+        ),
         "config.reloaded": _entry(_S.NOTICE, "a new configuration is in force", clears="config.refused"),
         "config.refused": _entry(_S.ALERT, "a new configuration has errors; the old one stays", "freshd check"),
         "config.needs-restart": _entry(_S.WARNING, "a change takes effect at the next start", "restart freshd"),
         "clock.resumed": _entry(_S.NOTICE, "the machine slept; due moments were looked at again"),
         "clock.stepped": _entry(_S.WARNING, "the wall clock jumped; lives go by the boot clock", "check time sync"),
-        "bug": _entry(_S.ALERT, "freshd met something it does not understand; secrets are kept", "freshd doctor"),
-        # renewing
-        "refresh.succeeded": _entry(
-            _S.INFO, "renewed, durable, published", clears="refresh.unable code.unknown refresh.without-token"
+        "bug": _entry(
+            _S.ALERT,
+            "freshd met something it does not understand; secrets are kept",
+            "freshd doctor",
+            apart="kind",
         ),
+        # renewing
+        "refresh.succeeded": _entry(_S.INFO, "renewed, durable, published", clears=_RENEWED),
         "refresh.without-token": _entry(
             _S.WARNING,
             "answered, and what came is kept, but no new token to hand out was in it; asked again",
@@ -80,20 +115,34 @@ CATALOGUE: Final[Mapping[str, Entry]] = MappingProxyType(
             clears="refresh.unable code.unknown",
         ),
         "answer.odd": _entry(_S.NOTICE, "renewed, though parts of the answer could not be used as they were"),
-        "refresh.rejected": _entry(_S.WARNING, "the service itself said no", "freshd explain ACCOUNT"),
+        "refresh.rejected": _entry(_S.WARNING, "the service itself said no", "freshd explain ACCOUNT", apart="code"),
         "refresh.not-sent": _entry(_S.NOTICE, "nothing left this machine; tried again by pace"),
         "refresh.lost": _entry(
-            _S.NOTICE, "no usable answer; what was sent works many times, so it is sent again by pace"
+            _S.NOTICE, "no usable answer; what was sent works many times, or is replaced, so freshd goes on by itself"
         ),
-        "refresh.unable": _entry(_S.WARNING, "our own store, keyring or configuration was not ready; nothing was sent"),
-        "code.unknown": _entry(_S.ALERT, "a refusal that no table knows; everything is kept", "freshd explain ACCOUNT"),
+        "refresh.unable": _entry(
+            _S.WARNING, "our own store, keyring or configuration was not ready; nothing was sent", apart="type"
+        ),
+        "code.unknown": _entry(
+            _S.ALERT, "a refusal that no table knows; everything is kept", "freshd explain ACCOUNT", apart="code"
+        ),
         "climb.started": _entry(_S.NOTICE, "trying the next way to renew"),
+        "renewal.overdue": _entry(
+            _S.ALERT,
+            "readers have been without a lease for a while, and renewing goes on failing; it is tried again by pace",
+            "freshd explain ACCOUNT",
+        ),
+        "renewal.recovered": _entry(_S.NOTICE, "readers have a lease again", clears="renewal.overdue"),
+        "relative.asked": _entry(_S.NOTICE, "the account needs another of its family to renew first"),
+        "relative.helped": _entry(_S.INFO, "another account of the family brought what this one needed"),
         "flight.late": _entry(_S.NOTICE, "an attempt ended after its account had moved on"),
         "record.newer": _entry(_S.NOTICE, "the record was newer than the attempt; nothing was sent"),
         # doubt
-        "doubt.opened": _entry(_S.ALERT, "nobody knows whether the secret was spent; usable_for: seconds that remain"),
+        "doubt.opened": _entry(
+            _S.ALERT, "nobody knows whether the secret was spent; usable_for: seconds that remain", lead="usable_for"
+        ),
         "doubt.replayed": _entry(_S.WARNING, "the secret is presented once more, counted before it leaves"),
-        "doubt.resolved": _entry(_S.NOTICE, "what happened is known again", clears="doubt.opened"),
+        "doubt.resolved": _entry(_S.NOTICE, "what happened is known again", clears="doubt.opened doubt.replayed"),
         # durability
         "save.failed": _entry(
             _S.ALERT,
@@ -117,30 +166,90 @@ CATALOGUE: Final[Mapping[str, Entry]] = MappingProxyType(
         "keyring.settled": _entry(_S.INFO, "the OS keyring holds the newest grant", clears="keyring.unsettled"),
         # accounts
         "account.enrolled": _entry(
-            _S.NOTICE, "a person gave the account a new grant", clears="grant.ending grant.gone"
+            _S.NOTICE,
+            "a person gave the account a new grant",
+            clears="grant.ending grant.gone identity.wrong enrolment.failed heal.stopped",
         ),
         "enrolment.failed": _entry(
-            _S.WARNING, "an enrolment came to nothing; the old grant is untouched", "freshd enrol ACCOUNT"
+            _S.WARNING,
+            "an enrolment came to nothing; the old grant is untouched",
+            "freshd enrol ACCOUNT",
+            apart="code",
         ),
         "account.parked": _entry(
-            _S.ALERT, "only a person, a change of configuration or a date can help", "freshd explain ACCOUNT"
+            _S.ALERT,
+            "only a person, a change of configuration or a date can help",
+            "freshd explain ACCOUNT",
+            lead="usable_for",
+            apart="code",
         ),
-        "account.recovered": _entry(_S.NOTICE, "renewing again", clears="account.parked code.unknown"),
+        "account.recovered": _entry(_S.NOTICE, "renewing again", clears="account.parked code.unknown refresh.rejected"),
         "account.paused": _entry(_S.NOTICE, "an operator paused renewing", "freshd resume ACCOUNT"),
         "account.resumed": _entry(_S.NOTICE, "an operator resumed renewing"),
         "account.retired": _entry(
-            _S.NOTICE, "removed from the configuration; its record is kept", "freshd forget ACCOUNT"
+            _S.NOTICE,
+            "removed from the configuration; its record is kept",
+            "freshd forget ACCOUNT",
+            clears=_OF_AN_ACCOUNT,
         ),
-        "account.forgotten": _entry(_S.NOTICE, "an operator had the record erased", clears="account.parked"),
+        "account.forgotten": _entry(_S.NOTICE, "an operator had the record erased", clears=_OF_AN_ACCOUNT),
         "identity.wrong": _entry(
             _S.ALERT, "the answer was for somebody else: kept, not published", "freshd enrol ACCOUNT"
         ),
-        "grant.ending": _entry(_S.WARNING, "the grant itself ends; a person is needed by then", "freshd enrol ACCOUNT"),
+        "grant.ending": _entry(
+            _S.WARNING,
+            "the grant itself ends; a person is needed by then",
+            "freshd enrol ACCOUNT",
+            lead="seconds_left",
+            apart="which",
+        ),
         "grant.gone": _entry(
-            _S.ALERT, "the service gave no new grant; the lease in hand is the last", "freshd enrol ACCOUNT"
+            _S.ALERT,
+            "the service gave no new grant; the lease in hand is the last",
+            "freshd enrol ACCOUNT",
+            lead="usable_for",
+        ),
+        # somebody's .env file
+        "envfile.adopted": _entry(
+            _S.ALERT,
+            "another program renewed this account and wrote its refresh token into the file: taken over, and emptied",
+            "find the program that still renews (fuser -v PATH), and let it use the access token or ask freshd",
+            clears="envfile.not-adopted",
+        ),
+        "envfile.stale": _entry(
+            _S.ALERT,
+            "another program wrote back a refresh token that is spent or over: not taken over, and emptied",
+            "find the program that still keeps it (fuser -v PATH), and let it use the access token or ask freshd",
+            clears="envfile.not-adopted",
+        ),
+        "envfile.not-adopted": _entry(
+            _S.ALERT,
+            "a refresh token in the file cannot be taken over now; it stays there and is tried again",
+            "freshd import-env ACCOUNT --file PATH",
+        ),
+        "envfile.unusable": _entry(
+            _S.ALERT,
+            "the file cannot be read or kept in step; programs that read it may find an old token",
+            "ls -la PATH; df -h PATH",
+        ),
+        "envfile.usable": _entry(_S.NOTICE, "the file is kept in step again", clears="envfile.unusable"),
+        "envfile.quiet": _entry(
+            _S.NOTICE,
+            "for a day no program wrote a refresh token into the file",
+            clears="envfile.adopted envfile.stale envfile.not-adopted",
+        ),
+        "envfile.released": _entry(
+            _S.NOTICE,
+            "the file is not looked after any more, as the configuration says",
+            clears="envfile.adopted envfile.stale envfile.not-adopted envfile.unusable",
         ),
         # readers
         "lease.refused": _entry(_S.NOTICE, "a consumer says that a service refused the lease"),
+        "lease.withdrawn": _entry(
+            _S.WARNING,
+            "the service declared void what the lease was made of; another is made",
+            "freshd explain ACCOUNT",
+        ),
         "lease.healed": _entry(_S.NOTICE, "a refused lease was replaced without a restart", clears="heal.stopped"),
         "heal.stopped": _entry(_S.ALERT, "fresh leases are refused too; healing stops", "freshd explain ACCOUNT"),
         "access.granted": _entry(_S.INFO, "a caller was handed this generation for the first time"),

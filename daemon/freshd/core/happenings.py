@@ -80,6 +80,8 @@ class Committed:
     attempt: int
     standing: Standing
     notes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    others: Mapping[str, Standing] = field(default_factory=lambda: MappingProxyType({}))
+    """Relatives that the same answer brought something; the keeper tells them (`Relieved`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,33 @@ class SaveFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Relieved:
+    """A relative's answer brought this account something new: it is durable and read back."""
+
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class KinChanged:
+    """How a relative stands.
+
+    held      names of the secrets it holds
+    helpless  why it cannot renew by itself just now; None where it can
+    renewed   it has just renewed, and this account was not among those that got something
+    """
+
+    account: str
+    held: frozenset[str]
+    helpless: str | None
+    renewed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """A relative cannot go on unless this account renews."""
+
+
+@dataclass(frozen=True, slots=True)
 class Paused:
     """An operator wants no renewal for now."""
 
@@ -186,5 +215,5 @@ class Forgotten:
 Ending = Committed | Refusal | Doubted | Unsent | Held | Outdated | Unable | Broke
 Happening = (
     Booted | Due | HostBack | Demanded | Forced | Refused | Probed | Enrolling | Ending | SaveFailed
-    | Paused | Resumed | Retired | Reconfigured | Settled | Forgotten
+    | Relieved | KinChanged | Needed | Paused | Resumed | Retired | Reconfigured | Settled | Forgotten
 )  # fmt: skip

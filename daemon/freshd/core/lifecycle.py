@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from freshd.core import endings, hearsay
+from freshd.core import beginnings, endings, hearsay, kin
 from freshd.core.arrange import arrange
 from freshd.core.effects import Effect
 from freshd.core.happenings import (
@@ -34,12 +34,15 @@ from freshd.core.happenings import (
     Happening,
     Held,
     HostBack,
+    KinChanged,
+    Needed,
     Outdated,
     Paused,
     Probed,
     Reconfigured,
     Refusal,
     Refused,
+    Relieved,
     Resumed,
     Retired,
     SaveFailed,
@@ -79,23 +82,26 @@ def _everywhere(handler: Handler) -> dict[Phase, Handler]:
 _ENDING_ROW = _row(endings.ended, endings.late, endings.late)
 
 ROWS: Final[Mapping[type, Mapping[Phase, Handler]]] = {
-    Booted: _row(hearsay.nothing, endings.booted, endings.booted),
+    Booted: _row(hearsay.nothing, beginnings.booted, beginnings.booted),
     Due: _row(hearsay.nothing, hearsay.due_while_parked, hearsay.nothing) | {P.UNSAVED: hearsay.save_again},
     Demanded: _everywhere(hearsay.demanded),
     Forced: _row(hearsay.nothing, hearsay.forced_while_parked, hearsay.forced) | {P.DOUBTFUL: hearsay.nothing},
     Refused: _row(hearsay.refused_quietly, hearsay.refused_quietly, hearsay.refused)
     | {P.DOUBTFUL: hearsay.refused_in_doubt},
     Probed: _everywhere(hearsay.nothing) | {P.DOUBTFUL: hearsay.probed},
-    Enrolling: _row(hearsay.nothing, endings.enrolling, endings.enrolling),
+    Enrolling: _row(hearsay.nothing, beginnings.enrolling, beginnings.enrolling),
     **dict.fromkeys((Committed, Refusal, Doubted, Unsent, Held, Outdated, Unable, Broke), _ENDING_ROW),
     SaveFailed: _row(endings.save_failed, endings.late, endings.late),
+    Relieved: _row(hearsay.nothing, beginnings.relieved, beginnings.relieved),
+    KinChanged: _everywhere(kin.kin_changed),
+    Needed: _everywhere(kin.needed),
     Paused: _everywhere(hearsay.paused),
     Resumed: _everywhere(hearsay.resumed),
     Retired: _everywhere(hearsay.retired),
     HostBack: _row(hearsay.nothing, hearsay.host_back, hearsay.host_back),
     Reconfigured: _row(hearsay.returned, hearsay.reconfigured_while_parked, hearsay.returned),
     Settled: _everywhere(hearsay.settled),
-    Forgotten: _everywhere(endings.forgotten),
+    Forgotten: _everywhere(beginnings.forgotten),
 }
 
 TABLE: Final[Mapping[tuple[Phase, type], Handler]] = MappingProxyType(

@@ -167,6 +167,8 @@ class Change:
     drop: frozenset[str] = frozenset()
     withheld: str | None = None
     """Why the answer must not be published (wrong identity): committed aside, never leased (design 4)."""
+    adds: bool = False
+    """To a relative: something besides what it may be in doubt about, so that a doubt of its own stands (I5)."""
 
 
 @dataclass(frozen=True, slots=True)

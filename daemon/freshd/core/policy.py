@@ -48,6 +48,15 @@ def refresh_at(
     return at
 
 
+def grant_lead(valid_for: float, margins: Margins) -> float:
+    """Seconds before the end of a grant at which it is renewed for its own sake.
+
+    Not capped as the lead of a lease is: what comes after a grant's end is a person's work, so there must be days left
+    for all that can go wrong.
+    """
+    return margins.fraction * max(0.0, valid_for)
+
+
 def replay_at(until: float, valid_for: float, margins: Margins) -> float:
     """As late as the token in hand allows, leaving room for one round trip (design 5)."""
     return until - min(REPLAY_LEAD_SECONDS, lead(valid_for, margins) / 2)

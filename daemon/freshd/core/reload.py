@@ -66,8 +66,8 @@ def diff(old: Settings, new: Settings) -> Changes:
 
 
 def _differs(was: AccountSettings, now: AccountSettings) -> bool:
-    """Whether more than readers and the pause differ."""
-    return replace(was, readers=now.readers, paused=now.paused, line=now.line) != now
+    """Whether more than readers, the pause and the .env file differ: none of them is the engine's."""
+    return replace(was, readers=now.readers, paused=now.paused, env_file=now.env_file, line=now.line) != now
 
 
 def _is_rebound(was: AccountSettings, now: AccountSettings) -> bool:

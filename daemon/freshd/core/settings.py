@@ -23,6 +23,8 @@ from freshd.core.profile import NOTHING, Margins, Profile
 __all__ = [
     "AccountSettings",
     "CustodianName",
+    "EnvFileSettings",
+    "Head",
     "KindSchema",
     "LogFormat",
     "LogLevel",
@@ -102,6 +104,34 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """The account that another one hangs on: its name, of what kind it must be, and the key that names it."""
+
+    account: str
+    kind: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnvFileSettings:
+    """A .env file that is kept in step for programs that cannot ask a socket.  Names of its lines, None: left alone.
+
+    access_token, expires_at  written with every new lease
+    refresh_token             looked at: what another program puts there is taken over once, and emptied
+    """
+
+    path: Path
+    access_token: str | None = None
+    expires_at: str | None = None
+    refresh_token: str | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The lines that are freshd's."""
+        return frozenset(filter(None, (self.access_token, self.expires_at, self.refresh_token)))
+
+
+@dataclass(frozen=True, slots=True)
 class AccountSettings:
     """One account.
 
@@ -110,6 +140,8 @@ class AccountSettings:
     binding   what its grant belongs to; None for a kind without one
     grant     an explicit name for the grant, where two accounts share origin, client and subject on purpose
     family    accounts with the same family share secrets and have one writer; by default its own name
+    head      the account of its family that it hangs on, None for one that stands by itself
+    env_file  somebody's .env file that is kept in step with it
     line      where it begins in the file
     """
 
@@ -121,7 +153,9 @@ class AccountSettings:
     binding: Binding | None = None
     grant: str | None = None
     family: str = ""
+    head: Head | None = None
     paused: bool = False
+    env_file: EnvFileSettings | None = None
     line: int = field(default=0, compare=False)
 
     @property
@@ -150,6 +184,7 @@ class Parsed:
     binding: Binding | None = None
     family: str | None = None
     problems: tuple[Problem, ...] = ()
+    head: Head | None = None
 
 
 class KindSchema(Protocol):

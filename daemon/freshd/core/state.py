@@ -10,7 +10,9 @@ Rules
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final
 
 from freshd.core.contract import Contract
@@ -105,12 +107,16 @@ def doubt_of(stack: tuple[Earlier, ...], why: str) -> Doubt | None:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """Why nothing is tried.  `until`: boot-time second at which it is tried again, None without a date."""
+    """Why nothing is tried.  `until`: boot-time second at which it is tried again, None without a date.
+
+    detail  what the provider's table says of the code, for people
+    """
 
     code: str
     remedy: Remedy
     advice: str
     until: float | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +130,19 @@ class State:
     next_rung   the rung to be taken next while CLIMBING
     until       boot-time second at which the lease ends; `unproven` where the clock could not be trusted
     lagging     the OS keyring could not take the newest grant yet, and that was told
-    not_before  boot-time second before which nothing is tried
+    kin_held    "ACCOUNT/NAME" of every secret that relatives hold
+    helpless    relatives that cannot help just now, with the reason
+    asked       a relative was asked to renew; nothing is sent until it has
+    climbs      rungs refused since the last lease
+    resets      refusals in a row that made us forget what the lease was made of
+    not_before  boot-time second before which nothing is tried; `barred`: only that rung, None: any
     fresh       the lease came out of a heal and nobody has renewed since by schedule
     refused     such fresh leases refused in a row
     barren      answers in a row without a usable lease
     failures    attempts in a row that came to nothing
+    short_since since when readers have been without a lease, and whether that was told (`overdue`)
+    grant_until, grant_life, warned  boot-time second at which the grant dies unused, its whole life, last announcement
+    final_until, final_life, final_warned  the same of the end that no renewal puts off
     """
 
     phase: Phase
@@ -145,13 +159,24 @@ class State:
     grant_until: float | None = None
     grant_life: float | None = None
     warned: float | None = None
+    short_since: float | None = None
+    overdue: bool = False
+    final_until: float | None = None
+    final_life: float | None = None
+    final_warned: float | None = None
     not_before: float = 0.0
+    barred: str | None = None
     want: Want = Want.NOTHING
     suspect: str | None = None
     fresh: bool = False
     refused: int = 0
     barren: int = 0
     failures: int = 0
+    kin_held: frozenset[str] = frozenset()
+    helpless: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    asked: bool = False
+    climbs: int = 0
+    resets: int = 0
     doubt: Doubt | None = None
     parked: Parked | None = None
     paused: bool = False
@@ -164,3 +189,8 @@ class State:
     def lease(self) -> Lease | None:
         """The newest lease."""
         return self.standing.lease
+
+    @property
+    def held(self) -> frozenset[str]:
+        """Names of all secrets that may be presented, those of relatives among them."""
+        return self.standing.held | self.kin_held

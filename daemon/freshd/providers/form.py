@@ -106,6 +106,18 @@ def text(value: object) -> str | None:
     return value
 
 
+def plain(value: object) -> str | None:
+    """A text, also where the service took its digits for a number."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else text(value)
+
+
+def bearer(value: object) -> str | None:
+    """A token that fits into an Authorization header (RFC 6750 section 2.1, taken widely)."""
+    token = text(value)
+    fits = token is not None and token.isascii() and token.isprintable() and " " not in token
+    return token if fits else None
+
+
 def date(value: str | None) -> float | None:
     """An HTTP date as wall-clock seconds."""
     if value is None:

@@ -38,7 +38,11 @@ class Kind:
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
-        "oauth2": Kind("oauth2_options:Schema", "oauth2:make"),
+        "feishu": Kind("feishu.options:Schema", "feishu.user:make"),
+        "feishu-app": Kind("feishu.app_options:AppSchema", "feishu.app:make"),
+        "futu": Kind("futu.options:Schema", "futu.platform:make"),
+        "futu-broker": Kind("futu.broker_options:Schema", "futu.broker:make"),
+        "oauth2": Kind("oauth2.options:Schema", "oauth2.provider:make"),
     }
 )
 

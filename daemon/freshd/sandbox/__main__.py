@@ -1,6 +1,6 @@
 """``python -m freshd.sandbox``: the service as a process of its own, for harnesses that kill everything else.
 
-Prints one JSON line with both addresses once it listens, and serves until SIGINT or SIGTERM.
+Prints one JSON line with all addresses once it listens, and serves until SIGINT or SIGTERM.
 """
 
 import argparse
@@ -19,15 +19,14 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with await start(settings) as running:
-        sys.stdout.write(json.dumps({"base_url": running.base_url, "control_url": running.control_url}) + "\n")
+        where = {"base_url": running.base_url, "control_url": running.control_url, "trade_url": running.trade.url}
+        sys.stdout.write(json.dumps(where) + "\n")
         sys.stdout.flush()
         await stop.wait()
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        prog="python -m freshd.sandbox", description="a local OAuth 2.0 service with faults"
-    )
+    parser = argparse.ArgumentParser(prog="python -m freshd.sandbox", description="local token services with faults")
     parser.add_argument("--port", type=int, default=0, help="port of the service (default: a free one)")
     parser.add_argument(
         "--control-port", type=int, default=0, help="port of the control interface (default: a free one)"

@@ -66,7 +66,7 @@ class Clients:
     def authenticate(self, authorization: str | None, form: Mapping[str, str]) -> Client:
         """Return the client that a request comes from; raises Unauthenticated."""
         if authorization is not None:
-            method, client_id, secret = "client_secret_basic", *_basic(authorization)
+            method, client_id, secret = "client_secret_basic", *basic_credentials(authorization)
             if "client_secret" in form or form.get("client_id", client_id) != client_id:
                 message = "more than one way of authentication"
                 raise Unauthenticated(message)
@@ -82,7 +82,7 @@ class Clients:
         return client
 
 
-def _basic(authorization: str) -> tuple[str, str]:
+def basic_credentials(authorization: str) -> tuple[str, str]:
     """Return id and secret, each form-decoded as RFC 6749 section 2.3.1 says."""
     scheme, _, encoded = authorization.partition(" ")
     try:
@@ -99,7 +99,7 @@ def _basic(authorization: str) -> tuple[str, str]:
 def basic_id(authorization: str | None) -> str | None:
     """Return the client id a Basic header claims, unproven; None if there is none."""
     try:
-        return _basic(authorization)[0] if authorization is not None else None
+        return basic_credentials(authorization)[0] if authorization is not None else None
     except Unauthenticated:
         return None
 

@@ -22,6 +22,7 @@ class Request:
     scope: str = ""
     redirect_uri: str = ""
     challenge: str = ""
+    challenge_method: str = "S256"
     nonce: str | None = None
 
 

@@ -80,7 +80,7 @@ class Control:
 
     async def mint(self, request: web.Request) -> web.Response:
         """Open ``count`` lineages; with more than one, labels get ``-1``, ``-2`` … appended."""
-        wish = shaped(_Mint, await _json(request))
+        wish = shaped(_Mint, await read_object(request))
         if self._service.clients.find(wish.client_id) is None:
             message = "client_id: not registered"
             raise ValueError(message)
@@ -106,14 +106,14 @@ class Control:
 
     async def register(self, request: web.Request) -> web.Response:
         """Add or replace a client."""
-        client = shaped(Client, await _json(request))
+        client = shaped(Client, await read_object(request))
         self._service.clients.register(client)
         return web.json_response({"client_id": client.client_id, "methods": client.methods})
 
     async def change_policy(self, request: web.Request) -> web.Response:
         """Change the policy of a label, of a client, or of everybody."""
-        wish = await _json(request)
-        whose = {name: _text(wish, name) for name in ("client_id", "label")}
+        wish = await read_object(request)
+        whose = {name: text_member(wish, name) for name in ("client_id", "label")}
         over = {name: value for name, value in wish.items() if name not in whose}
         self._service.ledger.policies.change(over, **whose)
         policy = self._service.ledger.policies.of(whose["client_id"] or "", whose["label"] or "")
@@ -125,7 +125,7 @@ class Control:
 
     async def add_fault(self, request: web.Request) -> web.Response:
         """Put a fault in force."""
-        return web.json_response(_rule(self._service.stage.faults.add_json(await _json(request))), status=201)
+        return web.json_response(_rule(self._service.stage.faults.add_json(await read_object(request))), status=201)
 
     async def remove_faults(self, request: web.Request) -> web.Response:
         """Switch off one rule (``?id=``), those of a ``?label=`` or a ``?fault=``, or all."""
@@ -175,23 +175,25 @@ class Control:
 
     async def mark_escrowed(self, request: web.Request) -> web.Response:
         """Vouch that the client keeps the answers with these successor ``fingerprints``."""
-        names = (await _json(request)).get("fingerprints")
+        names = (await read_object(request)).get("fingerprints")
         if not isinstance(names, list):
             message = "fingerprints: expected a list of text"
             raise TypeError(message)
-        return web.json_response({"marked": self._service.ledger.escrowed(str(name) for name in names)})
+        kept = [str(name) for name in names]
+        marked = sum(vouch(kept) for vouch in (self._service.ledger.escrowed, *self._service.vouchers))
+        return web.json_response({"marked": marked})
 
     async def revoke_access(self, request: web.Request) -> web.Response:
         """Make the access tokens of a label refused from now on, all or the one with ``fingerprint``."""
-        wish = await _json(request)
-        revoked = self._service.ledger.revoke_access(_label(wish), _text(wish, "fingerprint"))
+        wish = await read_object(request)
+        revoked = self._service.ledger.revoke_access(_label(wish), text_member(wish, "fingerprint"))
         return web.json_response({"revoked": revoked})
 
     async def kill_lineage(self, request: web.Request) -> web.Response:
         """End every living lineage of a label."""
         living = [
             one
-            for one in self._service.ledger.books.account(_label(await _json(request))).lineages
+            for one in self._service.ledger.books.account(_label(await read_object(request))).lineages
             if one.killed_by is None
         ]
         for lineage in living:
@@ -200,7 +202,7 @@ class Control:
 
     async def approve(self, request: web.Request) -> web.Response:
         """Answer a device's user code in the person's place."""
-        wish = shaped(_Approval, await _json(request))
+        wish = shaped(_Approval, await read_object(request))
         found = self._service.consents.decide(
             wish.user_code,
             self._service.now(),
@@ -212,7 +214,7 @@ class Control:
 
     async def approve_at_once(self, request: web.Request) -> web.Response:
         """Switch on or off that the authorize page approves without a person."""
-        self._service.approves_at_once = checked(_Switch, await _json(request), partial=False)["on"]
+        self._service.approves_at_once = checked(_Switch, await read_object(request), partial=False)["on"]
         return web.json_response({"on": self._service.approves_at_once})
 
 
@@ -221,7 +223,8 @@ class _Switch:
     on: bool
 
 
-async def _json(request: web.Request) -> dict[str, object]:
+async def read_object(request: web.Request) -> dict[str, object]:
+    """Return the JSON object of a wish, ``{}`` for no body; raises ValueError or TypeError."""
     wish = json.loads(await request.read() or b"{}")
     if not isinstance(wish, dict):
         message = "expected a JSON object"
@@ -229,7 +232,8 @@ async def _json(request: web.Request) -> dict[str, object]:
     return wish
 
 
-def _text(wish: dict[str, object], name: str) -> str | None:
+def text_member(wish: dict[str, object], name: str) -> str | None:
+    """Return a member that is text or absent; raises TypeError."""
     value = wish.get(name)
     if value is not None and not isinstance(value, str):
         message = f"{name}: expected text"
@@ -238,7 +242,7 @@ def _text(wish: dict[str, object], name: str) -> str | None:
 
 
 def _label(wish: dict[str, object]) -> str:
-    label = _text(wish, "label")
+    label = text_member(wish, "label")
     if label is None:
         message = "label: required"
         raise ValueError(message)

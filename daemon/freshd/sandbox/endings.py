@@ -19,9 +19,13 @@ _MIB = 1024 * 1024
 
 
 class Ending(Fault):
-    """A fault that decides how the request ends; ``reply`` None keeps the true answer."""
+    """A fault that decides how the request ends; ``reply`` None keeps the true answer.
+
+    ``is_own_word``: the service at work says it in its own form, and decides by ``after_commit`` what it changes.
+    """
 
     manner: ClassVar[Manner] = Manner.WHOLE
+    is_own_word: ClassVar[bool] = False
     after_commit: bool
 
     def reply(self, now: float) -> Reply | None:

@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from freshd.sandbox import endings, faults
 from freshd.sandbox.endings import Ending
 from freshd.sandbox.faults import Edit, Fault, Skew, Slow, When, WrongSubject
+from freshd.sandbox.feishu import faults as feishu
 from freshd.sandbox.shape import ShapeError, checked, shaped
 
 ANY = "*"
 CATALOGUE: dict[str, type[Fault]] = {
     kind.name: kind
-    for module in (faults, endings)
+    for module in (faults, endings, feishu)
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, Fault) and "name" in vars(kind)
 }

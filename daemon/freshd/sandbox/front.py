@@ -14,11 +14,11 @@ _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>
 <body><h1>{title}</h1>{body}</body></html>
 """
-_FORM = """<form method="post" action="{action}">{hidden}
+CONSENT_FORM = """<form method="post" action="{action}">{hidden}
 <p><label>Account <input name="subject" value="{subject}"></label></p>
 <p><button name="decision" value="approve" id="approve">Approve</button>
 <button name="decision" value="deny" id="deny">Deny</button></p></form>"""
-_USER_CODE = '<p><label>Code <input name="user_code" value="{code}"></label></p>'
+USER_CODE_FIELD = '<p><label>Code <input name="user_code" value="{code}"></label></p>'
 _HINTS = ("login_hint", "label")
 
 
@@ -43,7 +43,7 @@ class Front:
         """Show the consent page, or approve at once (``auto=1``, or the control port's switch)."""
         query = dict(request.query)
         if flaw := self._unsafe(query):
-            return _page("Cannot continue", f"<p>{html.escape(flaw)}</p>", status=400)
+            return page("Cannot continue", f"<p>{html.escape(flaw)}</p>", status=400)
         if query.get("auto") == "1" or self._service.approves_at_once:
             return self._decide(query, allowed=True)
         hidden = "".join(
@@ -52,9 +52,9 @@ class Front:
             if name != "subject"
         )
         subject = html.escape(query.get("login_hint", "user"))
-        return _page(
+        return page(
             f"Let {html.escape(query['client_id'])} in?",
-            _FORM.format(action="/authorize", hidden=hidden, subject=subject),
+            CONSENT_FORM.format(action="/authorize", hidden=hidden, subject=subject),
         )
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -62,9 +62,9 @@ class Front:
         try:
             form = await read_form(request)
         except BadForm as error:
-            return _page("Cannot continue", f"<p>{error}</p>", status=400)
+            return page("Cannot continue", f"<p>{error}</p>", status=400)
         if flaw := self._unsafe(form):
-            return _page("Cannot continue", f"<p>{html.escape(flaw)}</p>", status=400)
+            return page("Cannot continue", f"<p>{html.escape(flaw)}</p>", status=400)
         return self._decide(form, allowed=form.get("decision") == "approve")
 
     async def device_authorization(self, request: web.Request) -> web.StreamResponse:
@@ -89,15 +89,15 @@ class Front:
 
     async def device_page(self, request: web.Request) -> web.StreamResponse:
         """Ask the person for the code that the device shows."""
-        code = _USER_CODE.format(code=html.escape(request.query.get("user_code", "")))
-        return _page("Connect a device", _FORM.format(action="/device", hidden=code, subject="user"))
+        code = USER_CODE_FIELD.format(code=html.escape(request.query.get("user_code", "")))
+        return page("Connect a device", CONSENT_FORM.format(action="/device", hidden=code, subject="user"))
 
     async def device_answer(self, request: web.Request) -> web.StreamResponse:
         """Take the person's decision about a device."""
         try:
             form = await read_form(request)
         except BadForm as error:
-            return _page("Cannot continue", f"<p>{error}</p>", status=400)
+            return page("Cannot continue", f"<p>{error}</p>", status=400)
         subject = form.get("subject") or "user"
         found = self._service.consents.decide(
             form.get("user_code", ""),
@@ -106,7 +106,7 @@ class Front:
             label=form.get("label") or subject,
             allowed=form.get("decision") == "approve",
         )
-        return _page(
+        return page(
             "Done" if found else "Unknown code", "<p>You may close this page.</p>", status=200 if found else 404
         )
 
@@ -170,5 +170,6 @@ def _device_answer(issuer: str, text: str, device: Device, life_s: float) -> dic
     }
 
 
-def _page(title: str, body: str, *, status: int = 200) -> web.Response:
+def page(title: str, body: str, *, status: int = 200) -> web.Response:
+    """Return a page for people; ``title`` and ``body`` are HTML."""
     return web.Response(status=status, text=_PAGE.format(title=title, body=body), content_type="text/html")

@@ -59,14 +59,14 @@ class Ledger:
         """Return the record of a refresh token, spent ones and those of dead lineages included."""
         return self.shelf.refresh_token(fingerprint(text))
 
-    def mint(self, holder: Holder, now: float) -> RefreshToken:
-        """Open a lineage without any ceremony and return its first refresh token."""
+    def mint(self, holder: Holder, now: float, *, text: str | None = None) -> RefreshToken:
+        """Open a lineage without any ceremony and return its first refresh token (``text`` None: one in our form)."""
         lineages = self.books.account(holder.label).lineages
         if len(lineages) == lineages.maxlen:
             self.shelf.forget(lineages.popleft())
         lineage = Lineage(id=fresh("ln")[:14], holder=holder, started_at=now, used_at=now)
         lineages.append(lineage)
-        return self.shelf.new_refresh(lineage, now)
+        return self.shelf.new_refresh(lineage, now, text=text)
 
     def enrol(
         self, grant_type: str, holder: Holder, now: float, *, spent: str | None = None, renewable: bool = True
@@ -79,7 +79,7 @@ class Ledger:
         policy = self.policies.of(holder.client_id, holder.label)
         access = self.shelf.new_access(holder, first.lineage, now, policy.access_s)
         refresh = first if renewable else None
-        commit = self._commit(grant_type, access, now, spent=spent, successor=refresh)
+        commit = self.commit(grant_type, access, now, spent=spent, successor=refresh)
         return Granted(access=access, refresh=refresh, commit=commit, policy=policy)
 
     def issue(self, client_id: str, now: float, *, scope: str = "") -> Granted:
@@ -87,7 +87,7 @@ class Ledger:
         policy = self.policies.of(client_id, client_id)
         holder = Holder(client_id=client_id, label=client_id, subject=client_id, scope=scope)
         access = self.shelf.new_access(holder, None, now, policy.access_s)
-        commit = self._commit("client_credentials", access, now, spent=None, successor=None)
+        commit = self.commit("client_credentials", access, now, spent=None, successor=None)
         return Granted(access=access, refresh=None, commit=commit, policy=policy)
 
     def refresh(self, token: str, now: float, *, client_id: str | None = None, scope: str | None = None) -> Result:
@@ -103,7 +103,7 @@ class Ledger:
             return self._refuse(holder.label, "invalid_grant", "issued to another client")
         policy = self.policies.of(holder.client_id, holder.label)
         if secret.spent_at is not None:
-            self._count_replay(secret)
+            self.count_replay(secret)
         else:
             secret.present()
         refusal = _standing(secret, policy, now)
@@ -202,20 +202,21 @@ class Ledger:
         lineage.used_at = now
         self.books.count(lineage.holder.label, "refreshes")
         if policy.rotation is Rotation.REUSABLE:
-            commit = self._commit("refresh_token", access, now, spent=secret.fingerprint, successor=None)
+            commit = self.commit("refresh_token", access, now, spent=secret.fingerprint, successor=None)
             returned = secret if policy.reusable_returned else None
             return Granted(access=access, refresh=returned, commit=commit, policy=policy)
         successor = again or self.shelf.new_refresh(lineage, now)
-        commit = self._commit("refresh_token", access, now, spent=secret.fingerprint, successor=successor)
+        commit = self.commit("refresh_token", access, now, spent=secret.fingerprint, successor=successor)
         secret.answers.append(commit)
         if successor not in secret.successors:
             secret.successors.append(successor)
         self.shelf.spend(secret, now)
         return Granted(access=access, refresh=successor, commit=commit, policy=policy)
 
-    def _commit(
+    def commit(
         self, grant_type: str, access: AccessToken, now: float, *, spent: str | None, successor: RefreshToken | None
     ) -> Commit:
+        """Enter one irreversible change in the books; ``spent`` is the fingerprint of what it used up."""
         commit = Commit(
             serial=next(self._serials),
             grant_type=grant_type,
@@ -233,7 +234,8 @@ class Ledger:
         self.books.count(commit.label, "commits")
         return commit
 
-    def _count_replay(self, secret: RefreshToken) -> None:
+    def count_replay(self, secret: RefreshToken) -> None:
+        """Count one presentation of a spent token, as a spent use or as a doubtful replay (``counters``)."""
         label = secret.lineage.holder.label
         if secret.has_known_successor:
             self.books.count(label, "spent_uses")

@@ -7,7 +7,7 @@ people, resources and metadata have files of their own.
 import dataclasses
 import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
@@ -47,7 +47,10 @@ async def read_form(request: web.Request) -> dict[str, str]:
 
 @dataclasses.dataclass(slots=True)
 class Service:
-    """What the endpoints share. ``issuer`` is known once the socket is bound (RFC 8414 section 2)."""
+    """What the endpoints share. ``issuer`` is known once the socket is bound (RFC 8414 section 2).
+
+    ``vouchers`` mark, for services with books of another make, which answers the client keeps.
+    """
 
     stage: Stage
     ledger: Ledger
@@ -57,6 +60,7 @@ class Service:
     issuer: str = ""
     approves_at_once: bool = False
     leaked_posts: int = 0
+    vouchers: list[Callable[[Iterable[str]], int]] = dataclasses.field(default_factory=list)
 
     def now(self) -> float:
         """Return the service's clock, in wall seconds."""

@@ -1,6 +1,6 @@
-"""Starting and stopping the sandbox: two listening sockets on the loopback interface, one event loop, no files.
+"""Starting and stopping the sandbox: its listening sockets on the loopback interface, one event loop, no files.
 
-``start`` returns when both sockets accept connections; ``aclose`` ends every wait that a fault still holds.
+``start`` returns when all sockets accept connections; ``aclose`` ends every wait that a fault still holds.
 """
 
 import asyncio
@@ -17,7 +17,15 @@ from aiohttp import web
 from freshd.sandbox.clients import Client, Clients
 from freshd.sandbox.control import Control, guard
 from freshd.sandbox.fault_queue import FaultQueue
+from freshd.sandbox.feishu.control import FeishuControl
+from freshd.sandbox.feishu.front import FeishuFront
+from freshd.sandbox.feishu.routes import FeishuRoutes
+from freshd.sandbox.feishu.service import Feishu
 from freshd.sandbox.front import Front
+from freshd.sandbox.futu.control import FutuControl
+from freshd.sandbox.futu.http import FutuEndpoints
+from freshd.sandbox.futu.line import FutuLine
+from freshd.sandbox.futu.service import FutuService
 from freshd.sandbox.grants import Ledger
 from freshd.sandbox.oauth2 import Service, TokenEndpoint
 from freshd.sandbox.policy import Policies, Policy
@@ -43,6 +51,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 0
     control_port: int = 0
+    trade_port: int = 0
     clients: tuple[Client, ...] = DEFAULT_CLIENTS
     policy: Policy = dataclasses.field(default_factory=Policy)
     now: Callable[[], float] = time.time
@@ -62,13 +71,17 @@ class Running:
         self.policies = service.ledger.policies
         self.faults = service.stage.faults
         self.clients = service.clients
+        self.feishu: Feishu
         self.base_url = base_url
         self.control_url = control_url
         self._runners = runners
+        self.futu: FutuService
+        self.trade: FutuLine
 
     async def aclose(self) -> None:
         """Stop listening, end all waits, close all connections; a second time does nothing."""
         self.service.stage.closing.set()
+        await self.trade.aclose()
         runners, self._runners = self._runners, []
         for runner in runners:
             await runner.cleanup()
@@ -98,17 +111,36 @@ async def start(settings: Settings | None = None) -> Running:
     public = web.Application(client_max_size=_LARGEST_REQUEST)
     token = web.post("/token", TokenEndpoint(service).answer)
     public.add_routes([token, *Resources(service).routes(), *Front(service).routes()])
+    futu = FutuService(service.ledger.books, history=settings.history)
+    line = FutuLine(futu.state, settings.now)
+    service.vouchers.append(futu.state.books.escrowed)
+    public.add_routes(FutuEndpoints(futu, stage).routes())
     control = web.Application(middlewares=[guard])
     control.add_routes(Control(service).routes())
+    feishu = _mount_feishu(service, public, control)
+    control.add_routes(FutuControl(futu, line, stage).routes())
     runners: list[web.AppRunner] = []
     try:
         service.issuer = await _listen(public, runners, settings.host, settings.port, settings.tls)
         control_url = await _listen(control, runners, settings.host, settings.control_port, None)
+        await line.listen(settings.host, settings.trade_port)
     except BaseException:
         for runner in runners:
             await runner.cleanup()
         raise
-    return Running(service, runners, service.issuer, control_url)
+    running = Running(service, runners, service.issuer, control_url)
+    feishu.base_url = service.issuer
+    running.feishu = feishu
+    running.futu, running.trade = futu, line
+    return running
+
+
+def _mount_feishu(service: Service, public: web.Application, control: web.Application) -> Feishu:
+    feishu = Feishu(service.ledger, service.consents)
+    public.add_routes(FeishuRoutes(feishu, service.stage).routes())
+    public.add_routes(FeishuFront(feishu, service.now, lambda: service.approves_at_once).routes())
+    control.add_routes(FeishuControl(feishu, service.now).routes())
+    return feishu
 
 
 async def _listen(

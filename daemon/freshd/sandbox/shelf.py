@@ -29,16 +29,19 @@ class Shelf:
         """Return the access tokens of ``label`` that belong to no lineage, oldest first."""
         return self._issued.setdefault(label, collections.deque())
 
-    def new_refresh(self, lineage: Lineage, now: float) -> RefreshToken:
-        """Make a refresh token, the lineage's head from now on."""
-        token = RefreshToken(text=fresh("rt"), lineage=lineage, issued_at=now)
+    def new_refresh(self, lineage: Lineage, now: float, *, text: str | None = None) -> RefreshToken:
+        """Make a refresh token, the lineage's head from now on; ``text`` None takes one in the sandbox's own form."""
+        token = RefreshToken(text=text or fresh("rt"), lineage=lineage, issued_at=now)
         self._refresh[token.fingerprint] = token
         lineage.head = token
         return token
 
-    def new_access(self, holder: Holder, lineage: Lineage | None, now: float, life_s: float) -> AccessToken:
-        """Make an access token and drop those of its chain that have expired."""
-        access = AccessToken(text=fresh("at"), holder=holder, lineage=lineage, issued_at=now, expires_at=now + life_s)
+    def new_access(
+        self, holder: Holder, lineage: Lineage | None, now: float, life_s: float, *, text: str | None = None
+    ) -> AccessToken:
+        """Make an access token and drop those of its chain that have expired; ``text`` as in ``new_refresh``."""
+        text = text or fresh("at")
+        access = AccessToken(text=text, holder=holder, lineage=lineage, issued_at=now, expires_at=now + life_s)
         chain = lineage.access if lineage is not None else self.issued_to(holder.label)
         while chain and (chain[0].expires_at <= now or len(chain) >= self._keep):
             self._access.pop(chain.popleft().fingerprint, None)

@@ -93,13 +93,17 @@ class Holder:
 
 @dataclasses.dataclass(slots=True, kw_only=True, eq=False)
 class RefreshToken:
-    """One refresh token; ``answers`` are the commits that spent it, ``born`` the one that issued it."""
+    """One refresh token; ``answers`` are the commits that spent it, ``born`` the one that issued it.
+
+    ``expires_at`` None: it has no end of its own, the policy in force decides.
+    """
 
     text: str = dataclasses.field(repr=False)
     lineage: "Lineage"
     issued_at: float
     fingerprint: str = dataclasses.field(init=False)
     born: Commit | None = None
+    expires_at: float | None = None
     spent_at: float | None = None
     presented: bool = False
     answers: list[Commit] = dataclasses.field(default_factory=list)

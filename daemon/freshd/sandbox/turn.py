@@ -21,13 +21,18 @@ from freshd.sandbox.wire import Manner, Reply, json_reply, speak
 
 @dataclasses.dataclass(slots=True, kw_only=True)
 class Worked:
-    """What the service wants to say. ``successor``: text without which the answer does not carry its new secret."""
+    """What the service wants to say. ``successor``: text without which the answer does not carry its new secret.
+
+    ``is_empty``: the body has no byte, whatever ``answer`` holds. ``members``: the part of it that edits spoil.
+    """
 
     answer: dict[str, object]
     status: int = 200
     headers: dict[str, str] = dataclasses.field(default_factory=dict)
     commit: Commit | None = None
     successor: str | None = None
+    is_empty: bool = False
+    members: dict[str, object] | None = None
 
 
 Work = Callable[[Plan], Worked]
@@ -48,7 +53,7 @@ class Stage:
         plan = self.faults.plan(call)
         await self._wait(plan.wait_before)
         ending = plan.ending
-        if ending is not None and not ending.after_commit:
+        if ending is not None and not ending.after_commit and not ending.is_own_word:
             if note is not None:
                 note.outcome = ending.name
             return (await self._say(request, plan, ending.reply(self.now()) or Reply()))[0]
@@ -88,9 +93,11 @@ def _stamp(commit: Commit | None, note: Call | None) -> None:
 def _spoil(worked: Worked, plan: Plan) -> Reply:
     if worked.status == 200:
         for edit in plan.edits:
-            edit.edit(worked.answer)
+            edit.edit(worked.answer if worked.members is None else worked.members)
     reply = json_reply(worked.answer, worked.status)
     reply.headers.update(worked.headers)
+    if worked.is_empty:
+        reply.body = b""
     return reply
 
 

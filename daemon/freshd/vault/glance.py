@@ -11,16 +11,20 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 from freshd.errors import StoreError
-from freshd.ports import Custodian
-from freshd.vault import keys, schema
+from freshd.ports import Custodian, Line
+from freshd.vault import keys, ledger, schema
 from freshd.vault.calls import Calls
 from freshd.vault.opening import BALLAST_FILE, JOURNAL_FILE
 from freshd.vault.seal import Seal, parse_key
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,36 @@ class Glance:
     ballast: int
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What can be told of one account without the sealing key.
+
+    is_known    whether the journal has a record of it
+    high_water  the highest wall-clock second the journal ever saw
+    """
+
+    is_known: bool
+    lines: Sequence[Line]
+    high_water: float
+
+
 def glance(state_dir: Path) -> Glance | None:
     """The journal in a state directory, None where there is none.  Raises StoreError where it cannot be read."""
+    return _looked(state_dir, lambda db, size: _read(db, size, state_dir / BALLAST_FILE))
+
+
+def past(state_dir: Path, account: str) -> Past | None:
+    """What the journal tells of an account in the clear; None where there is no journal.  Raises StoreError."""
+
+    def look(db: sqlite3.Connection, _size: int) -> Past:
+        found = db.execute("SELECT 1 FROM records WHERE account = ?", (account,)).fetchone()
+        (high_water,) = db.execute("SELECT high_water FROM tide").fetchone()
+        return Past(found is not None, ledger.history(db, account), high_water)
+
+    return _looked(state_dir, look)
+
+
+def _looked(state_dir: Path, look: Callable[[sqlite3.Connection, int], T]) -> T | None:
     path = state_dir / JOURNAL_FILE
     try:
         size = path.stat().st_size
@@ -60,7 +92,7 @@ def glance(state_dir: Path) -> Glance | None:
         raise StoreError(f"{path} cannot be looked at: {error.strerror}", "be the daemon's user, or root") from None
     try:
         with contextlib.closing(_connect(path)) as db:
-            return _read(db, size, state_dir / BALLAST_FILE)
+            return look(db, size)
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "") or type(error).__name__
         raise StoreError(

@@ -20,11 +20,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, replace
 from typing import Final, Protocol
 
-from freshd.core.model import Change, Intent, Lease, Standing
+from freshd.core.model import Change, Intent, Lease, Secret, Standing
 from freshd.core.outcome import Reply
 from freshd.core.pace import Row as PaceRow
 from freshd.errors import Stale, StoreError
-from freshd.vault import ledger, records
+from freshd.vault import fingerprints, ledger, records
 from freshd.vault.codec import to_bytes
 from freshd.vault.records import About, Broken, IntentRow, Row
 from freshd.vault.seal import Seal
@@ -138,7 +138,7 @@ class Journal:
     # -- point 6 -------------------------------------------------------------------------------------------
 
     def commit(
-        self, db: sqlite3.Connection, intent: Intent | None, changes: Sequence[Change], wall: float
+        self, db: sqlite3.Connection, intent: Intent | None, account: str, changes: Sequence[Change], wall: float
     ) -> dict[str, str]:
         """One generation more of every record touched; intent and escrow are cleared with it.
 
@@ -147,11 +147,26 @@ class Journal:
         if intent is not None:
             self._must_stand(db, intent)
             self._clear(db, intent)
-        aside = [(change.account, change.withheld) for change in changes if not self._apply(db, change, wall)]
-        told = {account: why or "" for account, why in aside}
-        if intent is not None and intent.account in told:
+        for change in changes:
+            if change.account != account and not change.adds:
+                self._supersede(db, change.account, wall)
+        told = [change for change in changes if not (change.adds and self._is_answered(db, change.account))]
+        aside = [(change.account, change.withheld) for change in told if not self._apply(db, change, wall)]
+        if intent is not None and any(name == intent.account for name, _ in aside):
             self._stand_again(db, intent)
-        return told
+        return {name: why or "" for name, why in aside}
+
+    def _is_answered(self, db: sqlite3.Connection, account: str) -> bool:
+        """Whether an answer of the account's own waits to be finished: it is worth more than what a relative adds."""
+        own = self.intent(db, account)
+        return own is not None and own.escrow is not None
+
+    def _supersede(self, db: sqlite3.Connection, account: str, wall: float) -> None:
+        """A relative's answer is newer than what this account's own attempt was about."""
+        old = self.intent(db, account)
+        if old is not None:
+            self._set_aside(db, old, f"superseded by a relative's answer{self._refusal(old)}", wall)
+            db.execute("DELETE FROM intents WHERE account = ?", (account,))
 
     def ended(self, db: sqlite3.Connection, intent: Intent | None) -> bool:
         """Whether the end of this attempt is in the journal already: it is being repeated after a failed fsync."""
@@ -179,8 +194,23 @@ class Journal:
                 return False
             change = replace(change, lease=None)
         row = row or _blank(change.account)
+        self._remember(db, row, about or About(), change)
         _write(db, self._changed(row, about or About(), change))
         return True
+
+    def _remember(self, db: sqlite3.Connection, row: Row, about: About, change: Change) -> None:
+        """What comes into the record is known from now on; of an older journal's record also what it held."""
+        if change.grant is None:
+            return
+        old = records.grant_of(self._seal, row) if fingerprints.is_new_here(db, row.account) else None
+        if old is not None:
+            fingerprints.remember(db, self._seal, row.account, old, is_first=True)
+        is_first = about.lineage != change.grant.lineage
+        fingerprints.remember(db, self._seal, row.account, change.grant, is_first=is_first)
+
+    def knows(self, db: sqlite3.Connection, account: str, secret: Secret) -> bool:
+        """Whether the account ever held it, as far as is remembered."""
+        return fingerprints.knows(db, self._seal, account, secret)
 
     def _about_or_none(self, row: Row | None) -> About | None:
         """None without a record, and for a damaged one: its copy rests in quarantine since the start."""
@@ -222,7 +252,9 @@ class Journal:
 
     # -- other ends of an attempt --------------------------------------------------------------------------
 
-    def close(self, db: sqlite3.Connection, intent: Intent, drop: frozenset[str], dead: Mapping[str, str]) -> None:
+    def close(
+        self, db: sqlite3.Connection, intent: Intent, drop: frozenset[str], dead: Mapping[str, str], *, ends_lease: bool
+    ) -> None:
         """Clear intent and escrow; forget the secrets named by `drop`, mark those that the service declared dead.
 
         In the same transaction the doubt that the attempt was made over stands again (I5).
@@ -235,7 +267,10 @@ class Journal:
                     raise _stale(intent.account, intent.generation, row.generation)
                 row, about = self._dropped(row, about, drop)
                 about = replace(about, dead={**about.dead, **dead})
-                _write(db, records.with_about(self._seal, row, about, row.generation))
+                row = records.with_about(self._seal, row, about, row.generation)
+                _write(db, row)
+        if ends_lease and row is not None:
+            _write(db, replace(row, lease_blob=None))
         self._clear(db, intent)
         self._stand_again(db, intent)
 
@@ -276,7 +311,7 @@ class Journal:
         """
         row = self.row(db, account)
         self.pause(db, account, paused=False)
-        for table in ("records", "intents", "ended", "history", "quarantine"):
+        for table in ("records", "intents", "ended", "history", "quarantine", "known"):
             db.execute(f"DELETE FROM {table} WHERE account = ?", (account,))  # noqa: S608 - constants
         if row is None or not (shelf or row.rests_in_keyring):
             return None

@@ -37,7 +37,9 @@ async def unlock(custodian: Custodian, calls: Calls, vault_id: str, check: str |
     if text is None:
         raise VaultLocked(
             f"{custodian.name} does not hold the sealing key of vault {vault_id[:8]}",
-            "unlock the keyring, or bring back the key: freshd doctor; freshd goes on by itself",
+            "unlock the keyring, or bring back the key: freshd doctor; freshd goes on by itself"
+            if custodian.writable
+            else "bring it back, then restart the unit, for only then is it looked for: systemctl restart freshd",
         )
     key = parse_key(text)
     if key is None:

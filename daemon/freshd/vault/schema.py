@@ -3,7 +3,8 @@
 Rules
 -----
 * The file is made by us with mode 0600 before SQLite sees it; SQLite gives -wal and -shm the same mode.
-* `application_id` says that it is ours, `user_version` which tables it has.  A newer one is refused untouched.
+* `application_id` says that it is ours, `user_version` which tables it has.  A newer one is refused untouched; an older
+  one gets the tables it lacks, once it was found whole.
 * In the clear stand account names, generations, pace and history; everything else is sealed before SQL sees it.
 * Must not: know what a column means (`journal`), or hold a transaction across a call (`writer`).
 """
@@ -24,7 +25,7 @@ from freshd.vault.statedir import look_at, sync_folder, words_of
 
 APPLICATION_ID: Final = 0x66726864
 """ASCII "frhd"."""
-VERSION: Final = 1
+VERSION: Final = 2
 BUSY_MS: Final = 5_000
 """How long a writer waits for somebody who copies or inspects the file."""
 
@@ -59,6 +60,14 @@ CREATE TABLE quarantine (
 CREATE INDEX quarantine_account ON quarantine (account, id);
 CREATE TABLE erasing (account TEXT NOT NULL, rid TEXT NOT NULL, PRIMARY KEY (account, rid)) WITHOUT ROWID;
 """
+_SINCE_2: Final = """
+CREATE TABLE known (
+    account TEXT NOT NULL, fingerprint TEXT NOT NULL, seq INTEGER NOT NULL, is_first INTEGER NOT NULL,
+    PRIMARY KEY (account, fingerprint)
+) WITHOUT ROWID;
+CREATE INDEX known_seq ON known (account, is_first, seq);
+"""
+"""What each version has beyond the one before; a journal of an older version is brought up when it is opened."""
 
 
 def make_file(path: Path) -> None:
@@ -120,8 +129,11 @@ def prepare(path: Path) -> None:
                 _create(connection)
                 sync_folder(path.parent)
             marks = (connection.execute(f"PRAGMA {mark}").fetchone()[0] for mark in ("application_id", "user_version"))
-            _refuse_other_marks(path, *marks)  # once more: the newest may stand in the -wal only
+            application, version = marks
+            _refuse_other_marks(path, application, version)  # once more: the newest may stand in the -wal only
             check(connection, path)
+            if version < VERSION:
+                _bring_up(connection)
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "") or type(error).__name__
         if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
@@ -175,7 +187,17 @@ def _create(connection: sqlite3.Connection) -> None:
     marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
     vault = f"INSERT INTO meta VALUES ('vault', '{uuid.uuid4().hex}');"  # noqa: S608 - our own digits
     try:
-        connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} {vault} {marks} COMMIT;")
+        connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} {_SINCE_2} {vault} {marks} COMMIT;")
+    except sqlite3.Error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _bring_up(connection: sqlite3.Connection) -> None:
+    """From version 1.  One transaction: a journal is of the one version or of the other."""
+    try:
+        connection.executescript(f"BEGIN IMMEDIATE; {_SINCE_2} PRAGMA user_version = {VERSION}; COMMIT;")
     except sqlite3.Error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")

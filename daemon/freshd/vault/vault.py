@@ -18,7 +18,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TypeVar
 
-from freshd.core.model import Change, Grant, Intent, Record, Standing
+from freshd.core.model import Change, Grant, Intent, Record, Secret, Standing
 from freshd.core.outcome import Reply
 from freshd.core.pace import Row as PaceRow
 from freshd.errors import KeyringUnavailable, StoreError, VaultLocked
@@ -171,6 +171,14 @@ class JournalVault:
 
         return await self._unbroken(account, question)
 
+    async def knew(self, account: str, secret: Secret) -> bool:
+        """Whether the account holds this secret, or ever did.  Raises KeyringUnavailable where nobody can tell now."""
+        journal = self._open().journal
+        if await self._reader.ask(lambda db: journal.knows(db, account, secret)):
+            return True
+        held = (await self.read(account)).grant
+        return held is not None and secret in held.secrets.values()
+
     async def history(self, account: str) -> Sequence[Line]:
         """The last lines, oldest first."""
         self._open()
@@ -213,7 +221,7 @@ class JournalVault:
         def apply(db: sqlite3.Connection) -> Mapping[str, str]:
             if journal.ended(db, intent):
                 return {}
-            aside = journal.commit(db, intent, changes, wall)
+            aside = journal.commit(db, intent, account, changes, wall)
             ledger.charge(db, rows)
             ledger.tell(db, account, line)
             return aside
@@ -239,14 +247,15 @@ class JournalVault:
         )
 
     async def close(
-        self, intent: Intent, drop: frozenset[str], rows: Mapping[str, PaceRow], line: Line, dead: Mapping[str, str]
-    ) -> Standing:
+        self, intent: Intent, drop: frozenset[str], rows: Mapping[str, PaceRow], line: Line, dead: Mapping[str, str],
+        *, ends_lease: bool = False,
+    ) -> Standing:  # fmt: skip
         """End an attempt that changed no grant.  Raises Stale where secrets are to be dropped of another generation."""
         journal = self._open().journal
 
         def apply(db: sqlite3.Connection) -> None:
             if not journal.ended(db, intent):
-                journal.close(db, intent, drop, dead)
+                journal.close(db, intent, drop, dead, ends_lease=ends_lease)
                 ledger.charge(db, rows)
                 ledger.tell(db, intent.account, line)
 

@@ -25,12 +25,15 @@ from freshd.core.happenings import (
     Happening,
     Held,
     HostBack,
+    KinChanged,
+    Needed,
     Outdated,
     Paused,
     Probed,
     Reconfigured,
     Refusal,
     Refused,
+    Relieved,
     Resumed,
     Retired,
     SaveFailed,
@@ -240,7 +243,7 @@ class Life:
         assert not flights or wakes[0].at is None, "a flight in the air has no alarm"
         if self.state.retired or (self.state.paused and not isinstance(event, Enrolling)):
             assert not any(isinstance(effect, Fly) for effect in effects), "paused and retired accounts never fly"
-        if not isinstance(event, Booted | Committed | Refusal | Outdated | Settled | Forgotten):
+        if not isinstance(event, Booted | Committed | Refusal | Outdated | Relieved | Settled | Forgotten):
             assert self.state.standing == before.standing, "secrets are only touched by who names them (I7)"
         for effect in flights:
             if isinstance(effect, Fly):
@@ -308,5 +311,6 @@ def others(standing: Standing) -> Iterable[Happening]:
     yield from (
         Booted(standing, 0.0), Due(), HostBack(), Demanded(60.0), Forced(), Refused(name, dead=True),
         Probed(name, alive=True), Enrolling("authorize", "two"), Paused(), Resumed(), Retired(), Reconfigured(),
-        Settled(settled=False), Forgotten(),
+        Settled(settled=False), Forgotten(), Relieved(standing), KinChanged("head", frozenset({"key"}), None), Needed(),
+        KinChanged("head", frozenset(), "no", renewed=True),
     )  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 from joserfc.jwk import RSAKey
 
 from freshd.errors import FreshdError
-from freshd.providers.oauth2_client import basic, sign
+from freshd.providers.oauth2.client import basic, sign
 
 
 @pytest.mark.parametrize(("client_id", "secret"), [("app", "s3cret"), ("a:b", "p:w+ %ü&=/"), ("", "")])

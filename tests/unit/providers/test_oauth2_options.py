@@ -8,7 +8,7 @@ from freshd.core.contract import Contract
 from freshd.core.model import Binding
 from freshd.core.outcome import Remedy
 from freshd.core.settings import SecretRef, Way
-from freshd.providers.oauth2_options import Options, Schema
+from freshd.providers.oauth2.options import Options, Schema
 from freshd.providers.registry import KINDS, Schemas
 
 SECRET = SecretRef(Way.FILE, ("/secret",))

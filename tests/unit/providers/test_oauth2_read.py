@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from freshd.core.contract import Contract, Omitted
 from freshd.core.model import Binding, Change, Grant, Intent, Lease, Moment, Record, Secret
 from freshd.core.outcome import Answered, Judged, Rejected, Remedy, Reply, Unreadable
-from freshd.providers.oauth2_case import Terms
-from freshd.providers.oauth2_read import read
-from freshd.providers.oauth2_refusal import REMEDIES
+from freshd.providers.oauth2.case import Terms
+from freshd.providers.oauth2.read import read
+from freshd.providers.oauth2.refusal import REMEDIES
 
 SENT = Moment(1_800_000_000.0, 50.0, "boot")
 EARLIER = Moment(1_700_000_000.0, 1.0, "earlier")

@@ -1,0 +1,1 @@
+"""Feishu and Lark: user tokens that work once, app and tenant tokens."""

@@ -1,0 +1,297 @@
+"""A booted systemd of its own: Debian 12 in a container, with the sandbox as the only service in reach.
+
+* The base root and the wheels lie in the user's cache and are made once; a download that broke off goes on where it
+  stopped. The machine writes on an overlay of its own, which outlives `reboot` and is gone after `stop`.
+* The sandbox runs outside, in the network namespace that the machine uses: it is the machine's whole network, and it
+  goes on while the machine is down.
+* Mounts live in a mount namespace of the machine's, so nothing stays mounted, however a test ends.
+* Every process started here is ended here, by its own id.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+ROOT: Final = Path(__file__).parents[2]
+SUITE: Final = "bookworm"
+PACKAGES: Final = (
+    "systemd", "systemd-sysv", "dbus", "dbus-user-session", "libpam-systemd", "python3", "python3-venv", "procps",
+    "gnome-keyring", "curl", "ca-certificates",
+)  # fmt: skip
+BUILD_PINS: Final = ("hatchling", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers")
+"""What pip needs to build the project itself."""
+SOURCE: Final = "/src"
+WHEELS: Final = "/wheels"
+DOWNLOAD_SECONDS: Final = 900
+COMMAND_SECONDS: Final = 180
+PATIENCE_SECONDS: Final = 90
+LOOK_SECONDS: Final = 0.05
+PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+T = TypeVar("T")
+
+
+class BedUnusable(RuntimeError):
+    """What the machine is made of cannot be had here; the text says what is missing."""
+
+
+def until(what: str, look: Callable[[], T | None]) -> T:
+    """What `look` finds once it finds something true; fails after a generous while."""
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while not (found := look()):
+        assert time.monotonic() < give_up_at, f"waited in vain: {what}"
+        time.sleep(LOOK_SECONDS)
+    return found
+
+
+# -- what is kept between runs ----------------------------------------------------------------------------------------
+
+
+def cache() -> Path:
+    """The folder of what is downloaded."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "freshd" / "booted"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def base_root() -> Path:
+    """The root of a machine that was never booted. Raises BedUnusable."""
+    name = hashlib.sha256(" ".join((SUITE, *PACKAGES)).encode()).hexdigest()[:12]
+    done = cache() / f"root-{name}"
+    if not done.exists():
+        partial, packages = done.with_suffix(".partial"), cache() / "packages"
+        shutil.rmtree(partial, ignore_errors=True)
+        packages.mkdir(exist_ok=True)
+        install = ["debootstrap", "--variant=minbase", f"--cache-dir={packages}", f"--include={','.join(PACKAGES)}"]
+        # Its mounts end with it, so that what is left of a broken run is a plain folder.
+        _download(["unshare", "--mount", "--propagation=private", *install, SUITE, str(partial)], "base root")
+        partial.rename(done)
+    return done
+
+
+def wheels() -> Path:
+    """What pip may install from in the machine. Raises BedUnusable."""
+    pins = (ROOT / "requirements.lock").read_text() + "\n" + _build_pins((ROOT / "dev.lock").read_text())
+    done = cache() / f"wheels-{hashlib.sha256(pins.encode()).hexdigest()[:12]}"
+    if not done.exists():
+        partial = done.with_suffix(".partial")
+        partial.mkdir(exist_ok=True)
+        wanted = partial / "pins.txt"
+        wanted.write_text(pins)
+        options = ["--quiet", "--only-binary=:all:", "--no-deps", "--python-version=3.11", "--require-hashes"]
+        command = [sys.executable, "-m", "pip", "download", *options, "-r", str(wanted), "-d", str(partial)]
+        _download(command, "wheels")
+        partial.rename(done)
+    return done
+
+
+def _build_pins(lock: str) -> str:
+    found = [re.search(rf"^{name}==.*?(?=^\S|\Z)", lock, re.MULTILINE | re.DOTALL) for name in BUILD_PINS]
+    shipped = (ROOT / "requirements.lock").read_text()
+    return "".join(pin[0] for pin in found if pin and pin[0].split()[0] not in shipped)
+
+
+def _download(command: Sequence[str], what: str) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=DOWNLOAD_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BedUnusable(f"no {what}: {type(error).__name__}") from None
+    if done.returncode:
+        raise BedUnusable(f"no {what}: {(done.stderr or done.stdout).strip()[-300:]}")
+
+
+def install_block(name: str) -> str:
+    """The lines of README.md that install freshd, exactly as they stand there."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.search(rf"<!-- install: {name} -->\n```\n(.*?)```\n", text, re.DOTALL)
+    assert found, f"README.md has no block to install: {name}"
+    return found[1]
+
+
+# -- the service ------------------------------------------------------------------------------------------------------
+
+
+class Service:
+    """freshd's sandbox in a network of its own, which has nothing but a loopback interface."""
+
+    def __enter__(self) -> Self:
+        script = f"ip link set lo up && exec {sys.executable} -m freshd.sandbox"
+        self._process = subprocess.Popen(
+            ["unshare", "--net", "sh", "-c", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+        )
+        assert self._process.stdout is not None
+        told = json.loads(self._process.stdout.readline())
+        self.issuer, self._control = str(told["base_url"]), str(told["control_url"])
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.terminate()
+        self._process.wait(20)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    @property
+    def network(self) -> str:
+        """The path of its network namespace."""
+        return f"/proc/{self._process.pid}/ns/net"
+
+    def ask(self, method: str, path: str, wish: dict[str, Any] | None = None) -> dict[str, Any]:
+        """One call of the control port."""
+        body = [] if wish is None else ["--header", "Content-Type: application/json", "--data", json.dumps(wish)]
+        curl = ["curl", "--silent", "--show-error", "--fail", "--request", method, *body, self._control + path]
+        run = subprocess.run(
+            ["nsenter", f"--net={self.network}", *curl], capture_output=True, text=True, timeout=30, check=True
+        )
+        answer: dict[str, Any] = json.loads(run.stdout)
+        return answer
+
+    def mint(self, label: str) -> str:
+        """A new refresh token."""
+        wish = {"client_id": "freshd", "label": label, "subject": label, "scope": "openid"}
+        return str(self.ask("POST", "/mint", wish)["grants"][0]["refresh_token"])
+
+
+# -- the machine ------------------------------------------------------------------------------------------------------
+
+
+class Machine:
+    """A context manager: entered, systemd is up; left, everything is gone."""
+
+    def __init__(self, network: str) -> None:
+        self._base, self._wheels, self._network = base_root(), wheels(), network
+        self._folder = Path(tempfile.mkdtemp(prefix="freshd-booted-"))
+        self._nspawn: subprocess.Popen[bytes] | None = None
+        self._leader = 0
+
+    def __enter__(self) -> Self:
+        for name in ("upper", "work", "root"):
+            (self._folder / name).mkdir()
+        self.boot()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.shut_down()
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def boot(self) -> None:
+        """Start it, and wait until its units have settled."""
+        overlay = f"lowerdir={self._base},upperdir={self._folder}/upper,workdir={self._folder}/work"
+        nspawn = [
+            "systemd-nspawn", "--quiet", f"--directory={self._folder}/root", "--machine=freshd-bed", "--register=no",
+            "--keep-unit", f"--network-namespace-path={self._network}", f"--bind-ro={ROOT}:{SOURCE}",
+            f"--bind-ro={self._wheels}:{WHEELS}", "--boot",
+        ]  # fmt: skip
+        script = f'mount -t overlay overlay -o {overlay} {self._folder}/root && exec "$@"'
+        with (self._folder / "console").open("ab") as console:
+            self._nspawn = subprocess.Popen(
+                ["unshare", "--mount", "--propagation=private", "sh", "-c", script, "sh", *nspawn],
+                stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
+            )  # fmt: skip
+        self._leader = until("the machine's first process", self._first_process)
+        until("systemd is up", lambda: self.run("systemctl", "is-system-running", check=False).stdout == "running\n")
+
+    def _first_process(self) -> int | None:
+        assert self._nspawn is not None
+        assert self._nspawn.poll() is None, (self._folder / "console").read_text(errors="replace")[-2000:]
+        children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text().split()
+        for child in children:
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{child}/comm").read_text() == "systemd\n":
+                    return int(child)
+        return None
+
+    def reboot(self) -> None:
+        """Down in good order, then up again with the same disk."""
+        self.shut_down()
+        self.boot()
+
+    def shut_down(self) -> None:
+        """Power it off; a machine that does not go is ended."""
+        if self._nspawn is None:
+            return
+        self._nspawn.send_signal(signal.SIGTERM)
+        try:
+            self._nspawn.wait(120)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._leader, signal.SIGKILL)
+            self._nspawn.kill()
+            self._nspawn.wait(20)
+        self._nspawn = None
+
+    # -- commands in it -----------------------------------------------------------------------------------------------
+
+    def inside(self, *words: str) -> list[str]:
+        """The command that runs `words` in the machine, as root."""
+        enter = ["nsenter", f"--target={self._leader}", "--mount", "--uts", "--ipc", "--net", "--pid"]
+        clean = ["env", "-i", f"PATH={PATH}", "HOME=/root", "LANG=C.UTF-8", "SYSTEMD_PAGER=cat"]
+        return [*enter, "--", *clean, *words]
+
+    def run(self, *words: str, text: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command as root; `text` is its standard input."""
+        given = "" if text is None else text
+        run = subprocess.run(
+            self.inside(*words), input=given, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
+        )
+        assert not check or run.returncode == 0, f"{words}: {run.returncode}\n{run.stdout}\n{run.stderr}"
+        return run
+
+    def script(self, text: str, *before: str) -> str:
+        """Run lines of shell in the source tree, ending at the first that fails; `before` stands before the shell."""
+        offline = f"export PIP_NO_INDEX=1 PIP_FIND_LINKS={WHEELS} PIP_DISABLE_PIP_VERSION_CHECK=1\n"
+        return self.run(*before, "sh", "-e", "-s", text=f"cd {SOURCE}\n{offline}{text}").stdout
+
+    def as_user(self, user: str) -> list[str]:
+        """What stands before a command of a user's, with the variables of that user's session."""
+        uid = self.run("id", "-u", user).stdout.strip()
+        runtime = f"/run/user/{uid}"
+        session = [f"XDG_RUNTIME_DIR={runtime}", f"DBUS_SESSION_BUS_ADDRESS=unix:path={runtime}/bus"]
+        return ["runuser", "-u", user, "--", "env", f"HOME=/home/{user}", *session]
+
+    def as_unit(self, unit: str, user: str, *words: str) -> list[str]:
+        """What runs a command as a transient unit of the system, in the group that may connect."""
+        properties = [f"--property=User={user}", "--property=SupplementaryGroups=freshd-readers"]
+        return ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", f"--unit={unit}", *properties, *words]
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file; its folder is made."""
+        self.run("sh", "-c", 'mkdir -p "$(dirname "$1")" && cat >"$1"', "sh", path, text=text)
+
+    def show(self, unit: str, name: str) -> str:
+        """A property of a unit."""
+        return self.run("systemctl", "show", "--value", f"--property={name}", unit).stdout.strip()
+
+    def journal(self, *matches: str) -> list[dict[str, Any]]:
+        """Lines of the journal, as JSON."""
+        lines = self.run("journalctl", "--quiet", "--output=json", "--all", *matches).stdout.splitlines()
+        return [json.loads(line) for line in lines]
+
+    def said(self, unit: str, since: str = "") -> str:
+        """What a unit, and systemd about it, wrote since a moment that `now` gave."""
+        after = [f"--since=@{since}"] if since else []
+        self.run("journalctl", "--sync")
+        return self.run("journalctl", "--quiet", "--output=cat", f"--unit={unit}", *after).stdout
+
+    def now(self) -> str:
+        """This moment, for `said`; what was written before it is in the journal."""
+        self.run("journalctl", "--sync")
+        return self.run("date", "+%s.%6N").stdout.strip()
