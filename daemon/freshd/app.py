@@ -233,7 +233,8 @@ def member_of(account: AccountSettings, deps: Deps, everybody: Sequence[AccountS
     provider = registry.make(account, deps, relatives)
     draw = zlib.crc32(account.name.encode()) / 2**32
     plan = Plan(account.name, provider.ladder, provider.contract, account.margins, provider.binding, draw)
-    return Member(plan, provider, account.kind, account.family or account.name, account.paused)
+    has_met = registry.KINDS[account.kind].has_met
+    return Member(plan, provider, account.kind, account.family or account.name, account.paused, has_met)
 
 
 def env_files_of(settings: Settings) -> Mapping[str, EnvFileSettings]:

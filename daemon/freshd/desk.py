@@ -62,6 +62,7 @@ class Desk:
             member = self._supervisor.members[account]
             keeper = self._supervisor.keeper(account)
             view = health.of(member.kind, keeper.plan(account), self._supervisor.state(account), self._supervisor.clock)
+            view = view if member.has_met else health.of_unmet(view)
             return health.while_locked(view) if self._supervisor.locked else view
         return health.of_retired(self._supervisor.known[account])
 

@@ -11,6 +11,7 @@ from freshd.core.state import Phase, Plan, State
 from freshd.core.ways import NEVER_ENROLLED, NOTHING_LEFT, next_job, stock, top, why_helpless
 from freshd.ports import Clock, Health
 
+UNPROVEN = "this kind of account has never met the real service; tell us what you see"
 _RENEWABLE = {
     Phase.LIVE: "yes", Phase.SPENDING: "yes", Phase.CLIMBING: "yes", Phase.UNSAVED: "unknown",
     Phase.DOUBTFUL: "unknown", Phase.PARKED: "no", Phase.VACANT: "no",
@@ -37,6 +38,8 @@ def of(kind: str, plan: Plan, state: State, clock: Clock) -> Health:
 def _more(plan: Plan, state: State) -> dict[str, object]:
     """The ladder, and what is in stock where the account keeps one."""
     told: dict[str, object] = {"rungs": [rung.name for rung in plan.ladder]}
+    if grant_end(state) is not None:
+        told["deadline_is_final"] = grant_end(state) == state.final_until
     if state.parked is not None and state.parked.detail:
         told["detail"] = state.parked.detail
     filler = stock(plan)
@@ -49,6 +52,11 @@ def while_locked(view: Health) -> Health:
     """The same while the vault's key is missing: what the journal knows of the account is not known yet."""
     remedy = "unlock the keyring, or provide the vault's key: freshd doctor"
     return replace(view, phase="locked", renewable="unknown", reason="the vault is locked", remedy=remedy)
+
+
+def of_unmet(view: Health) -> Health:
+    """The same of an account whose kind was never tried on the real service."""
+    return replace(view, more=MappingProxyType({**view.more, "unproven": UNPROVEN}))
 
 
 def of_retired(standing: Standing) -> Health:

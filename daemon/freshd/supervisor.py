@@ -53,13 +53,14 @@ PERSIST_SECONDS: Final = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One configured account, ready to be kept."""
+    """One configured account, ready to be kept.  `has_met`: its kind was tried on a real service."""
 
     plan: Plan
     provider: Provider
     kind: str
     family: str
     paused: bool = False
+    has_met: bool = True
 
 
 class Supervisor:

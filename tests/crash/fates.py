@@ -10,6 +10,7 @@ Rules
 -----
 * The journal is the copy taken after the kill and before the restart; the server is asked once it is quiet.
 * `lives` is proven by the server too: the restarted daemon has rotated once more and kept it.
+* An account that heals (a broker, whose codes can be asked for anew) loses answers and never itself.
 * No fate is ever replaced by a better one: what does not fit is ODD.
 """
 
@@ -27,12 +28,14 @@ class Fate(enum.Enum):
     NEVER_COMMITTED = "request never committed by the service"
     NEVER_ARRIVED = "committed, the answer never reached our socket"
     OURS = "answer reached our socket, not yet escrowed"
+    HEALED = "answer lost; the account asked for another by itself"
     LOST_AFTER_ESCROW = "lost after escrow"
     LOST_UNSENT = "never committed, and lost"
+    NOT_HEALED = "answer lost, and not healed"
     ODD = "evidence does not fit"
 
 
-FORBIDDEN = frozenset({Fate.LOST_AFTER_ESCROW, Fate.LOST_UNSENT, Fate.ODD})
+FORBIDDEN = frozenset({Fate.LOST_AFTER_ESCROW, Fate.LOST_UNSENT, Fate.NOT_HEALED, Fate.ODD})
 """Any of these is a defect."""
 
 
@@ -40,6 +43,7 @@ FORBIDDEN = frozenset({Fate.LOST_AFTER_ESCROW, Fate.LOST_UNSENT, Fate.ODD})
 class Commit:
     """A rotation at the service, with fingerprints and moments.
 
+    operation   what was asked for, where an account asks for several things
     arrives_ns  before this moment nothing of the answer can have been in the client's socket
     arrived_ns  by then all of it may have been there; None where it certainly never was
     """
@@ -50,6 +54,7 @@ class Commit:
     committed_ns: int
     arrives_ns: int
     arrived_ns: int | None
+    operation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,20 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """What a kill left.  saved: how many of the commits, oldest first, the journal holds, one in escrow included."""
+
+    commits: tuple[Commit, ...]
+    saved: int
+    kept: Kept
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something was promised and no answer is there."""
+        return self.kept.intent and not self.kept.escrow
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """All that a fate is told from.
 
@@ -69,6 +88,9 @@ class Evidence:
     commits     all of the account's rotations until the server was quiet again, oldest first
     last_point  the newest point passed; None where the victim ran no exchange at all
     in_air      the kill came at a point or between two, not after the last one of an exchange
+    heals       a lost answer is no lost account
+    restored    what the journal held was in the daemon's hands again; None where only `lives` tells
+    agrees      every account that an answer concerns has it, or none
     """
 
     before_generation: int
@@ -79,6 +101,9 @@ class Evidence:
     last_point: str | None
     in_air: bool
     lives: bool
+    heals: bool = False
+    restored: bool | None = None
+    agrees: bool = True
 
     @property
     def unsaved(self) -> int:
@@ -89,6 +114,8 @@ class Evidence:
 
 def judge(evidence: Evidence) -> Fate:
     """The fate that the evidence proves."""
+    if not evidence.agrees:
+        return Fate.ODD
     match evidence.unsaved:
         case 0:
             return _of_saved(evidence)
@@ -101,7 +128,11 @@ def _of_unsaved(evidence: Evidence) -> Fate:
     if not evidence.kept.intent:
         return Fate.ODD
     if evidence.kept.escrow:
-        return Fate.RECOVERED if evidence.lives else Fate.LOST_AFTER_ESCROW
+        return Fate.RECOVERED if _is_whole(evidence) else Fate.LOST_AFTER_ESCROW
+    if evidence.restored is False:
+        return Fate.LOST_AFTER_ESCROW
+    if evidence.heals:
+        return Fate.HEALED if evidence.lives else Fate.NOT_HEALED
     if evidence.lives:
         return Fate.ODD
     answer = evidence.commits[-1]
@@ -110,8 +141,14 @@ def _of_unsaved(evidence: Evidence) -> Fate:
 
 
 def _of_saved(evidence: Evidence) -> Fate:
+    if evidence.restored is False:
+        return Fate.LOST_AFTER_ESCROW
     if evidence.kept.intent or evidence.last_point in ("1", "2"):
         return Fate.NEVER_COMMITTED if evidence.lives else Fate.LOST_UNSENT
     if not evidence.lives:
         return Fate.LOST_AFTER_ESCROW
     return Fate.RECOVERED if evidence.in_air else Fate.IDLE
+
+
+def _is_whole(evidence: Evidence) -> bool:
+    return evidence.lives and evidence.restored is not False

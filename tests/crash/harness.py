@@ -18,19 +18,23 @@ from typing import Any, Final, cast
 
 from tests.crash import plan, results
 from tests.crash.fates import FORBIDDEN
+from tests.crash.feishu import Feishu
+from tests.crash.futu import FutuBroker, FutuPlatform
 from tests.crash.peer import peer_line
 from tests.crash.results import Results, line_of
 from tests.crash.scene import Gone, Placement, Told
 from tests.crash.services import ACCESS_SECONDS, ROOT, Provider, Sandbox, Service
-from tests.crash.trial import Result, Spec, run
+from tests.crash.trial import Spec, tried
 from tests.host.keyring_bed import KeyringBed
 from tests.host.oidc_provider.bed import OidcProvider
 
 OUT: Final = ROOT / "tests" / "crash" / "results" / "kills.jsonl"
-TRIES: Final = 3
-"""How often a trial is begun that does not get to its kill (a busy machine); after the kill there is no second one."""
 BED_TRIALS: Final = 40
 """Trials on one keyring daemon: each leaves entries, and a crowded collection is slow."""
+STAND_INS: Final[Mapping[str, tuple[type[Sandbox], ...]]] = {
+    "sandbox": (Sandbox,), "feishu": (Feishu,), "futu": (FutuPlatform, FutuBroker),
+}  # fmt: skip
+"""Services of the sandbox by the name that `--server` takes."""
 Run = Callable[[], dict[str, Any]]
 
 
@@ -64,9 +68,12 @@ def main(arguments: list[str] | None = None) -> int:
     """The command."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    if given.jobs > 1 and (given.peer or given.server != "sandbox"):
+    if given.jobs > 1 and (given.peer or given.server in ("oidc-provider", "all")):
         parser.error("on oidc-provider one trial at a time: its delays are everybody's")
     results_file = Results(given.out)
+    if given.markdown:
+        print(results.markdown(results_file.lines()))
+        return 0
     wanted = given.kills or given.points or given.near or given.again or given.peer
     if wanted and results_file.lines() and not given.append:
         print(f"crash: {given.out.name} has results already; give --append, or another --out", file=sys.stderr)
@@ -95,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--points", action="store_true", help="kill at each of the eight points, and three marks more")
     add("--rounds", type=int, default=1, metavar="N", help="how often each point (default: 1)")
     add("--placement", choices=("sealed", "keyring", "both"), default="sealed")
-    add("--server", choices=("sandbox", "oidc-provider", "both"), default="sandbox")
+    add("--server", choices=(*STAND_INS, "oidc-provider", "all"), default="sandbox", help="futu: platform and broker")
     add("--near", type=int, default=0, metavar="N", help="N kills within milliseconds after the intent was durable")
     add("--again", type=int, default=0, metavar="N", help="N kills of a start that deals with an earlier kill")
     beside = "N kills (60) of oidc-agent and of freshd each, over the same span, on oidc-provider"
@@ -105,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--jobs", type=int, default=1, metavar="N", help="trials at a time (default: 1)")
     add("--out", type=Path, default=OUT, metavar="FILE", help="JSON lines (default: tests/crash/results/kills.jsonl)")
     add("--append", action="store_true", help="add to a file that has results already")
+    add("--markdown", action="store_true", help="print the table as the README has it, and do nothing else")
     add("--resume", action="store_true", help="leave out the trials that the file has")
     return parser
 
@@ -115,12 +123,13 @@ def _jobs(given: argparse.Namespace, stack: contextlib.ExitStack) -> Iterator[Jo
     keyrings = Keyrings(stack)
     bed: OidcProvider | None = None
     ours = given.kills or given.points or given.near or given.again
-    if given.peer or (given.server != "sandbox" and ours):
+    if given.peer or (given.server in ("oidc-provider", "all") and ours):
         bed = stack.enter_context(OidcProvider(access_ttl_s=ACCESS_SECONDS))
     services: list[Service] = []
-    if given.server != "oidc-provider" and ours:
-        services.append(stack.enter_context(Sandbox()))
-    if given.server != "sandbox" and bed is not None:
+    if ours:
+        made = [make() for name, kinds in STAND_INS.items() for make in kinds if given.server in (name, "all")]
+        services += [stack.enter_context(one) for one in made]
+    if given.server in ("oidc-provider", "all") and bed is not None:
         services.append(Provider(bed))
     for service in services:
         for placement in placements:
@@ -152,17 +161,10 @@ def _beside(
 def _job(spec: Spec, series: str, seed: int, service: Service, keyrings: Keyrings) -> Job:
     def work() -> dict[str, Any]:
         env = keyrings.env() if spec.placement == "keyring" else None
-        return line_of(_tried(spec, service, env), series, seed)
+        return line_of(tried(spec, service, env), series, seed)
 
     key = ("freshd", seed, series, spec.service, spec.placement, spec.number)
     return Job(key, work)
-
-
-def _tried(spec: Spec, service: Service, env: Mapping[str, str] | None) -> Result:
-    for _ in range(TRIES - 1):
-        with contextlib.suppress(Gone, Told):
-            return run(spec, service, env)
-    return run(spec, service, env)
 
 
 def _perform(jobs: list[Job], file: Results, at_once: int) -> int:

@@ -15,19 +15,27 @@ DURABLE: Final = ("intent-durable", "escrow-durable", "commit-durable")
 """Killed on the journal's own thread: on the disk already, and the exchange not told of it yet."""
 FIRST: Final = dict.fromkeys((*POINTS, *DURABLE), 2) | {"commit-durable": 3}
 """Passages up to the quiet moment, and one: the first exchange passes each mark, and the import is a commit too."""
-EXCHANGE_SECONDS: Final = {"sandbox": 0.01, "oidc-provider": 0.018}
-"""From the request for a refresh to point 8 and somewhat beyond; seen: 6 to 8 ms, and 12 to 16 ms."""
+FIRST_ON_CODES: Final = dict.fromkeys((*POINTS, *DURABLE), 4) | {"commit-durable": 5, "7": 3}
+"""The same for a broker: a code, a lease and a code before; and the first code makes no lease to be shown.  The next
+passage is that of the code that follows the lease."""
+EXCHANGE_SECONDS: Final = {
+    "sandbox": 0.01, "oidc-provider": 0.018, "feishu": 0.012, "futu": 0.012, "futu-broker": 0.025,
+}  # fmt: skip
+"""From the request for a refresh to point 8 and somewhat beyond; of a broker, to point 8 of the code that follows."""
 HELD_SECONDS: Final = 0.08
 """The longest a held request, and a held answer, is held."""
 BOOT_SECONDS: Final = 0.9
 """From the start of a process to its socket, at most."""
 SHARES: Final[dict[Kind, int]] = {"around": 40, "held": 30, "cycle": 15, "boot": 15}
 """Of 100 random kills."""
+SHARES_ON_DEMAND: Final[dict[Kind, int]] = {"around": 55, "held": 45}
+"""Of a broker: between two demands, and at a start with a code in stock, nothing is under way."""
 
 
 def at_points(service: str, placement: Placement, rounds: int = 1) -> list[Spec]:
     """Every mark once per round, at a later passage each round."""
-    marks = [(mark, FIRST[mark] + number) for number in range(rounds) for mark in (*POINTS, *DURABLE)]
+    first = _first(service)
+    marks = [(mark, first[mark] + number) for number in range(rounds) for mark in (*POINTS, *DURABLE)]
     return [Spec(number, service, placement, "point", mark, passage) for number, (mark, passage) in enumerate(marks)]
 
 
@@ -41,7 +49,8 @@ def near(count: int, seed: int, service: str, placement: Placement) -> Iterator[
     """Kills soon after the intent was durable: where the answer comes, is escrowed, committed and shown."""
     dice = random.Random(f"{seed} {service} {placement} near")
     for number in range(count):
-        yield Spec(number, service, placement, "near", "3", FIRST["3"], dice.uniform(0, EXCHANGE_SECONDS[service]))
+        instant = dice.uniform(0, EXCHANGE_SECONDS[service])
+        yield Spec(number, service, placement, "near", "3", _first(service)["3"], instant)
 
 
 def once_more(count: int, seed: int, service: str, placement: Placement) -> Iterator[Spec]:
@@ -49,7 +58,7 @@ def once_more(count: int, seed: int, service: str, placement: Placement) -> Iter
     dice = random.Random(f"{seed} {service} {placement} again")
     for number in range(count):
         mark, span = dice.choice((("3", BOOT_SECONDS + ACCESS_SECONDS), ("5", BOOT_SECONDS)))
-        yield Spec(number, service, placement, "again", mark, FIRST[mark], dice.uniform(0, span))
+        yield Spec(number, service, placement, "again", mark, _first(service)[mark], dice.uniform(0, span))
 
 
 def over_span(count: int, seed: int, service: str, placement: Placement, span: float) -> Iterator[Spec]:
@@ -59,8 +68,13 @@ def over_span(count: int, seed: int, service: str, placement: Placement, span: f
         yield Spec(number, service, placement, "around", instant=dice.uniform(0, span))
 
 
+def _first(service: str) -> dict[str, int]:
+    return FIRST_ON_CODES if service == "futu-broker" else FIRST
+
+
 def _drawn(dice: random.Random, number: int, service: str, placement: Placement) -> Spec:
-    kind = dice.choices(tuple(SHARES), tuple(SHARES.values()))[0]
+    shares = SHARES_ON_DEMAND if service == "futu-broker" else SHARES
+    kind = dice.choices(tuple(shares), tuple(shares.values()))[0]
     settled = placement == "sealed" or dice.random() < 0.5
     before, after = (dice.uniform(0, HELD_SECONDS) for _ in range(2)) if kind == "held" else (0.0, 0.0)
     exchange = EXCHANGE_SECONDS[service]

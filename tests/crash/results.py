@@ -61,7 +61,8 @@ def line_of(result: Result, series: str, seed: int) -> dict[str, Any]:
         "arrives_us": None if answer is None else (answer.arrives_ns - evidence.killed_ns) // 1000,
         "arrived_us": _after(None if answer is None else answer.arrived_ns, evidence.killed_ns),
         "windows": [[round(getattr(one, name)) for name in WINDOWS] for one in result.windows],
-        "spent_uses": result.spent_uses, "doubtful_replays": result.doubtful_replays,
+        "killed_on": answer.operation if answer else None, "restored": evidence.restored, "agrees": evidence.agrees,
+        "spent_uses": result.spent_uses, "doubtful_replays": result.doubtful_replays, "breaches": result.breaches,
         "seconds": round(result.seconds, 2),
     }  # fmt: skip
 
@@ -79,35 +80,55 @@ def _after(moment: int | None, killed: int) -> int | None:
 
 COLUMNS: Final = (
     (Fate.RECOVERED, "recovered"), (Fate.IDLE, "idle"), (Fate.NEVER_COMMITTED, "never committed"),
-    (Fate.NEVER_ARRIVED, "never arrived"), (Fate.OURS, "ours"), (Fate.LOST_AFTER_ESCROW, "after escrow"),
-    (Fate.LOST_UNSENT, "uncommitted, lost"), (Fate.ODD, "odd"),
+    (Fate.NEVER_ARRIVED, "never arrived"), (Fate.OURS, "ours"), (Fate.HEALED, "healed"),
+    (Fate.LOST_AFTER_ESCROW, "after escrow"), (Fate.LOST_UNSENT, "uncommitted, lost"), (Fate.NOT_HEALED, "not healed"),
+    (Fate.ODD, "odd"),
 )  # fmt: skip
+COUNTED: Final = {"spent_uses": "spent", "doubtful_replays": "replays", "breaches": "breaches"}
+"""What a line counts, and the head of its column.  Older lines know no breaches."""
 LEGEND: Final = """\
 recovered          the kill struck an exchange; the account lives
 idle               the kill struck between exchanges; the account lives
 never committed    the service never committed the request; the account lives
 never arrived      LOST: committed, and the answer never reached our socket
 ours               LOST: the answer had reached our socket and was not yet escrowed
-after escrow       LOST though escrowed: must be 0; so must be the two columns after it"""
+healed             the answer was lost, and with it the code; the account asked for another by itself (brokers)
+after escrow       LOST though escrowed: must be 0; so must be the three columns after it
+breaches           a code given up presented, a login that was not needed, a call too soon: must be 0"""
 
 
 def table(lines: Sequence[Line]) -> str:
     """All lines counted, a row for each series."""
-    groups: dict[tuple[str, ...], list[Line]] = {}
-    for line in lines:
-        key = (line["who"], line["service"], line["placement"], line["series"])
-        groups.setdefault(key, []).append(line)
-    heads = ["who, service, placement, series", "kills", *(head for _, head in COLUMNS), "lost", "spent", "replays"]
-    rows = [heads, *(_row(key, found) for key, found in sorted(groups.items()))]
+    groups = _grouped(lines)
+    heads = ["who, service, placement, series", "kills", *(head for _, head in COLUMNS), "lost", *COUNTED.values()]
+    rows = [heads, *(_row(key, found) for key, found in groups.items())]
     widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
     text = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
     return "\n".join([*text, "", LEGEND, "", *_windows(lines), *_dates(lines)])
 
 
+def markdown(lines: Sequence[Line]) -> str:
+    """The same for the folder's README."""
+    heads = ["server, placement, series", "kills", *(head for _, head in COLUMNS), *COUNTED.values()]
+    rows = [heads, ["---"] * len(heads)]
+    for key, found in _grouped(lines).items():
+        _, kills, *counts = _row(key, found)
+        name = ", ".join(key[1:] if key[0] == "freshd" else (f"**{key[0]}**", *key[1:]))
+        rows.append([name, kills, *counts[: len(COLUMNS)], *counts[len(COLUMNS) + 1 :]])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _grouped(lines: Iterable[Line]) -> dict[tuple[str, ...], list[Line]]:
+    groups: dict[tuple[str, ...], list[Line]] = {}
+    for line in lines:
+        groups.setdefault((line["who"], line["service"], line["placement"], line["series"]), []).append(line)
+    return dict(sorted(groups.items()))
+
+
 def _row(key: tuple[str, ...], lines: Sequence[Line]) -> list[str]:
     fates = Counter(line["fate"] for line in lines)
     lost = sum(not line["lives"] for line in lines)
-    sums = [sum(line[name] for line in lines) for name in ("spent_uses", "doubtful_replays")]
+    sums = [sum(line.get(name, 0) for line in lines) for name in COUNTED]
     numbers = [len(lines), *(fates[fate.name] for fate, _ in COLUMNS), lost, *sums]
     return [", ".join(key), *map(str, numbers)]
 
@@ -141,4 +162,4 @@ def is_good(lines: Iterable[Line]) -> bool:
     """Whether freshd did nothing that it must never do."""
     ours = [line for line in lines if line["who"] == "freshd"]
     names = {fate.name for fate in FORBIDDEN}
-    return not any(line["fate"] in names or line["spent_uses"] for line in ours)
+    return not any(line["fate"] in names or line["spent_uses"] or line.get("breaches", 0) for line in ours)

@@ -176,7 +176,7 @@ class Scene:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def configure(self, accounts: Mapping[str, list[str]]) -> None:
-        """Write the configuration: lines of settings for each account."""
+        """Write the configuration: lines of settings for each account, of kind oauth2 where they say no kind."""
         user = pwd.getpwuid(os.getuid()).pw_name
         text = [f'state_dir = "{self.folder}/state"', "[socket]", f'path = "{self.socket}"', "[vault]"]
         text.append(f'placement = "{self.placement}"')
@@ -186,7 +186,8 @@ class Scene:
             text += ['custodian = "keyring"', 'backend = "secret-service"']
         text += ["[log]", 'format = "json"', 'level = "info"']
         for name, lines in accounts.items():
-            text += [f"[accounts.{name}]", 'kind = "oauth2"', f'readers = {{ users = ["{user}"] }}', *_PACE, *lines]
+            own = lines if any(line.startswith("kind = ") for line in lines) else [*_OAUTH2, *lines]
+            text += [f"[accounts.{name}]", f'readers = {{ users = ["{user}"] }}', *own]
         self.config.touch(0o600)
         self.config.write_text("\n".join(text) + "\n")
 
@@ -211,10 +212,10 @@ class Scene:
         """What the newest victim wrote down."""
         return stamps.read(self.stamps_file)
 
-    def kept(self) -> Kept:
-        """What is durable of the account."""
-        return journal.look(self.folder / "state", ACCOUNT)
+    def kept(self, account: str = ACCOUNT) -> Kept:
+        """What is durable of an account."""
+        return journal.look(self.folder / "state", account)
 
 
-_PACE: Final = ("allow_short_lived = true", "min_interval = 0", "host_interval = 0")
+_OAUTH2: Final = ('kind = "oauth2"', "allow_short_lived = true", "min_interval = 0", "host_interval = 0")
 """Trials refresh as fast as they can."""

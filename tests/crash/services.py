@@ -1,7 +1,7 @@
-"""The two strict services a trial may run against, behind one face: our own sandbox, and npm's oidc-provider.
+"""The strict services a trial may run against, behind one face; here our own sandbox, and npm's oidc-provider.
 
-Both rotate at every refresh and end the lineage when a spent token is presented.  Both say, on one clock, what they
-committed and whether the answer got through.
+All rotate at every refresh, and a spent token presented again costs the account.  All say, on one clock, what they
+committed and whether the answer got through.  The sandbox's other services are in `feishu` and `futu`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import subprocess
 import sys
 import time
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Protocol, Self, cast
 
-from tests.crash.fates import Commit
+from tests.crash.fates import Commit, Left
 from tests.host.oidc_provider.bed import CONFIDENTIAL, OidcProvider
 from tests.host.oidc_provider.ledger import Call, Grant
 
@@ -36,24 +36,43 @@ class Page:
     pending           requests not done with yet
     spent_uses        spent tokens presented by a client that provably held the successor
     doubtful_replays  those presented without that proof
+    breaches          what else must never be: calls inside the service's interval, secrets given up and presented
     """
 
     commits: tuple[Commit, ...]
     pending: int
     spent_uses: int
     doubtful_replays: int
+    breaches: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How an account of a service differs from one that stands alone and has one secret.
+
+    head     the account that is enrolled in its place
+    fellows  accounts that an answer reaches with the same commit
+    heals    a lost answer is no lost account; leases are made on demand, of something that is kept in stock
+    rest     seconds that its pace wants between two exchanges
+    """
+
+    head: str | None = None
+    fellows: tuple[str, ...] = ()
+    heals: bool = False
+    rest: float = 0.0
 
 
 class Service(Protocol):
     """What a trial needs of a service."""
 
     name: str
+    ways: Ways
 
-    def mint(self, label: str) -> str:
-        """A new lineage's refresh token."""
+    def secrets(self, label: str) -> Mapping[str, str]:
+        """A new lineage: what is imported."""
 
-    def settings(self, folder: Path) -> list[str]:
-        """Lines of the account's configuration; a secret may be put into a file of the folder."""
+    def accounts(self, name: str, label: str, folder: Path) -> dict[str, list[str]]:
+        """Lines of configuration of the account `name`, and of those it needs; a secret may be put into the folder."""
 
     def delay(self, label: str, before: float, after: float) -> None:
         """Hold requests for so many seconds before, and answers after the commit; zeros end it."""
@@ -64,15 +83,26 @@ class Service(Protocol):
     def vouch(self, fingerprints: Iterable[str]) -> None:
         """These successors are durably kept by the client: from now on a use of what they replaced is a spent use."""
 
+    def give_up(self, label: str, left: Left) -> None:
+        """What the kill left doubtful counts as spent where the client promises so: a use of it is a breach."""
+
+    def is_restored(self, left: Left, shown: str | None, since: Sequence[Commit]) -> bool | None:
+        """Whether the client has again what its journal held; None where its next rotation proves it.
+
+        shown: the fingerprint of the lease that readers got after the restart; since: what was committed after it
+        """
+
 
 class Sandbox:
     """freshd.sandbox in a process of its own."""
 
     name = "sandbox"
+    ways = Ways()
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self.issuer = ""
+        self.trade_url = ""
         self._control = ""
 
     def __enter__(self) -> Self:
@@ -80,6 +110,7 @@ class Sandbox:
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         addresses = json.loads(cast("IO[bytes]", self._process.stdout).readline())
         self.issuer, self._control = addresses["base_url"], addresses["control_url"]
+        self.trade_url = addresses["trade_url"]
         self.ask("PATCH", "/policy", {"rotation": "strict", "reuse_kills": "lineage", "access_s": ACCESS_SECONDS})
         return self
 
@@ -95,8 +126,14 @@ class Sandbox:
         answer = self.ask("POST", "/mint", {"client_id": "freshd", "label": label, "subject": label})
         return str(answer["grants"][0]["refresh_token"])
 
+    def secrets(self, label: str) -> Mapping[str, str]:
+        return {"refresh_token": self.mint(label)}
+
     def settings(self, folder: Path) -> list[str]:
         return [f'issuer = "{self.issuer}"', 'client_id = "freshd"']
+
+    def accounts(self, name: str, label: str, folder: Path) -> dict[str, list[str]]:
+        return {name: self.settings(folder)}
 
     def delay(self, label: str, before: float, after: float) -> None:
         self.ask("DELETE", f"/faults?label={urllib.parse.quote(label)}")
@@ -114,6 +151,12 @@ class Sandbox:
 
     def vouch(self, fingerprints: Iterable[str]) -> None:
         self.ask("POST", "/escrowed", {"fingerprints": list(fingerprints)})
+
+    def give_up(self, label: str, left: Left) -> None:
+        """Nothing: the secret is presented once more, and counted."""
+
+    def is_restored(self, left: Left, shown: str | None, since: Sequence[Commit]) -> bool | None:
+        return None
 
     def ask(self, method: str, path: str, wish: dict[str, Any] | None = None) -> dict[str, Any]:
         """One call of the control port."""
@@ -135,7 +178,8 @@ def _sandbox_commit(told: dict[str, Any]) -> Commit:
     committed = int(told["committed_ns"])
     began = delivery.get("write_started_ns") or committed
     done = delivery.get("write_done_ns") if told["reached"] else None
-    return Commit(told["spent"], told["successor"], told["received_ns"] or committed, committed, began, done)
+    received = told["received_ns"] or committed
+    return Commit(told["spent"], told["successor"], received, committed, began, done, told["grant_type"])
 
 
 class Provider:
@@ -147,6 +191,7 @@ class Provider:
     """
 
     name = "oidc-provider"
+    ways = Ways()
 
     def __init__(self, bed: OidcProvider) -> None:
         self._bed = bed
@@ -159,6 +204,12 @@ class Provider:
         minted = self._bed.mint(label)
         self._grants[label] = minted.grant_id, before
         return minted.refresh_token
+
+    def secrets(self, label: str) -> Mapping[str, str]:
+        return {"refresh_token": self.mint(label)}
+
+    def accounts(self, name: str, label: str, folder: Path) -> dict[str, list[str]]:
+        return {name: self.settings(folder)}
 
     def settings(self, folder: Path) -> list[str]:
         secret = folder / "client-secret"
@@ -185,6 +236,12 @@ class Provider:
 
     def vouch(self, fingerprints: Iterable[str]) -> None:
         self._vouched.update(fingerprints)
+
+    def give_up(self, label: str, left: Left) -> None:
+        """Nothing: the secret is presented once more, and counted."""
+
+    def is_restored(self, left: Left, shown: str | None, since: Sequence[Commit]) -> bool | None:
+        return None
 
     def _commit(self, call: Call) -> Commit:
         rotated = call["rotated_ns"] or 0

@@ -57,7 +57,33 @@ def test_a_fate_follows_from_the_evidence(found: Evidence, fate: Fate) -> None:
 )
 def test_evidence_that_does_not_fit_counts_against_us(found: Evidence) -> None:
     assert judge(found) is Fate.ODD
-    assert Fate.ODD in FORBIDDEN
+    assert {Fate.ODD, Fate.NOT_HEALED} <= FORBIDDEN
+
+
+HEALING = replace(ANSWERED, heals=True)
+
+
+@pytest.mark.parametrize(
+    ("found", "fate"),
+    [
+        (HEALING, Fate.HEALED),
+        (replace(HEALING, lives=False), Fate.NOT_HEALED),
+        (replace(HEALING, restored=False), Fate.LOST_AFTER_ESCROW),
+        (replace(SENT, heals=True, restored=True), Fate.NEVER_COMMITTED),
+        (replace(evidence(commits=2, intent=True, escrow=True), heals=True, restored=True), Fate.RECOVERED),
+        (replace(evidence(commits=2, intent=True, escrow=True), heals=True, restored=False), Fate.LOST_AFTER_ESCROW),
+        (replace(evidence(commits=2, generation=3), restored=False), Fate.LOST_AFTER_ESCROW),
+        (replace(evidence(), restored=False), Fate.LOST_AFTER_ESCROW),
+    ],
+)
+def test_an_account_that_heals_loses_answers_and_nothing_that_was_kept(found: Evidence, fate: Fate) -> None:
+    assert judge(found) is fate
+
+
+def test_an_answer_that_one_of_its_accounts_lacks_does_not_fit() -> None:
+    whole = replace(evidence(commits=2, generation=3), last_point="6", in_air=True)
+    assert judge(whole) is Fate.RECOVERED
+    assert judge(replace(whole, agrees=False)) is Fate.ODD
 
 
 def test_a_kill_at_point_8_itself_is_still_in_the_air(tmp_path: Path) -> None:

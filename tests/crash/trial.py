@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from tests.crash import stamps as marks
-from tests.crash.fates import Evidence, Fate, Kept, judge
+from tests.crash.fates import FORBIDDEN, Commit, Evidence, Fate, Kept, Left, judge
 from tests.crash.scene import ACCOUNT, Gone, Placement, Process, Scene, Told
 from tests.crash.services import ACCESS_SECONDS, Page, Service
 from tests.crash.stamps import Stamp, Window
@@ -26,6 +26,9 @@ LOOK_SECONDS: Final = 0.01
 SEE_SECONDS: Final = 0.0001
 SPIN_SECONDS: Final = 0.0005
 DIE_SECONDS: Final = 20.0
+TRIES: Final = 3
+"""How often a trial is begun that does not get to its kill; after the kill there is no second one."""
+Generations = Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Result:
     ended: str
     spent_uses: int
     doubtful_replays: int
+    breaches: int
     seconds: float
 
 
@@ -74,20 +78,31 @@ def run(spec: Spec, service: Service, keyring_env: Mapping[str, str] | None = No
         return _Trial(spec, service, scene, label).run(began)
 
 
+def tried(spec: Spec, service: Service, keyring_env: Mapping[str, str] | None = None) -> Result:
+    """The same, begun again where it does not get to its kill: a busy machine."""
+    for _ in range(TRIES - 1):
+        with contextlib.suppress(Gone, Told):
+            return run(spec, service, keyring_env)
+    return run(spec, service, keyring_env)
+
+
 class _Trial:
     def __init__(self, spec: Spec, service: Service, scene: Scene, label: str) -> None:
         self._spec, self._service, self._scene, self._label = spec, service, scene, label
+        self._shown: str | None = None
 
     def run(self, began: float) -> Result:
         scene, spec = self._scene, self._spec
-        token = self._service.mint(self._label)
-        scene.configure({ACCOUNT: self._service.settings(scene.folder)})
-        victim = self._up(token)
-        before, base = victim.view()["generation"], len(self._service.page(self._label).commits)
+        secrets = self._service.secrets(self._label)
+        scene.configure(self._service.accounts(ACCOUNT, self._label, scene.folder))
+        victim = self._up(secrets)
+        before, base = self._count(victim)
         killed_ns = self._kill(victim)
         self._service.delay(self._label, 0, 0)
         page, kept, stamps = self._quiet(), scene.kept(), scene.stamps()
-        self._vouch(page, kept, before, base)
+        agrees = self._agrees(before, kept)
+        left = Left(page.commits, base + kept.generation - before[ACCOUNT] + kept.escrow, kept)
+        self._vouch(left)
         successor = scene.daemon()
         try:
             lives, ended = self._settle(successor)
@@ -95,27 +110,52 @@ class _Trial:
             lives, ended = False, f"not up again: {gone}"
         final = self._service.page(self._label)
         successor.kill()
-        in_air = marks.is_in_air(stamps, killed_ns)
-        evidence = Evidence(before, base, kept, page.commits, killed_ns, marks.last_point(stamps), in_air, lives)
-        fate = self._checked(judge(evidence), evidence, final, successor)
-        scene.keep = fate is Fate.ODD or fate is Fate.LOST_AFTER_ESCROW
-        windows = marks.windows(stamps, page.commits)
-        seconds = time.monotonic() - began
-        return Result(spec, fate, evidence, windows, ended, final.spent_uses, final.doubtful_replays, seconds)
+        since = [one for one in final.commits if one.received_ns > successor.started_ns]
+        evidence = Evidence(
+            before[ACCOUNT], base, kept, page.commits, killed_ns, marks.last_point(stamps),
+            marks.is_in_air(stamps, killed_ns), lives, self._service.ways.heals,
+            self._service.is_restored(left, self._shown, since), agrees,
+        )  # fmt: skip
+        fate = self._checked(judge(evidence), evidence, final, since)
+        scene.keep = fate in FORBIDDEN or final.breaches > 0
+        windows, counts = marks.windows(stamps, page.commits), (final.spent_uses, final.doubtful_replays)
+        return Result(spec, fate, evidence, windows, ended, *counts, final.breaches, time.monotonic() - began)
 
     # -- up to the kill ---------------------------------------------------------------------------------------------
 
-    def _up(self, token: str) -> Process:
+    def _up(self, secrets: Mapping[str, str]) -> Process:
         """The victim, past its account's first refresh; for a boot trial a daemon that was stopped in between."""
-        scene, spec = self._scene, self._spec
+        scene, spec, ways = self._scene, self._spec, self._service.ways
         dies_at = spec.mark if spec.kind in ("point", "again") else None
         first = scene.daemon() if spec.kind == "boot" else scene.victim(dies_at, spec.passage)
         first.wait_ready()
-        _patiently(lambda: bool(first.operate("import", secrets={"refresh_token": token})))
-        _patiently(lambda: first.view()["generation"] >= 2 and first.view()["phase"] == "live")
+        _patiently(lambda: bool(first.operate("import", ways.head or ACCOUNT, secrets=secrets)))
+        if ways.heals:
+            _patiently(lambda: _is_at_rest(first.view(), 1))
+            _patiently(lambda: bool(first.operate("refresh")))
+        _patiently(lambda: _is_at_rest(first.view(), 2))
+        for name in ways.fellows:
+            _patiently(lambda name=name: _is_at_rest(first.view(name), 1))  # type: ignore[misc]
         if spec.settled:
-            _patiently(lambda: bool(first.view()["settled"]))
+            for name in (ACCOUNT, *ways.fellows):
+                _patiently(lambda name=name: bool(first.view(name)["settled"]))  # type: ignore[misc]
+        time.sleep(ways.rest)
         return first
+
+    def _count(self, victim: Process) -> tuple[Generations, int]:
+        """Generations, and commits of the service, at a moment at which neither changed."""
+        names = (ACCOUNT, *self._service.ways.fellows)
+        found: list[tuple[Generations, int]] = []
+
+        def is_still() -> bool:
+            before = {name: int(victim.view(name)["generation"]) for name in names}
+            page = self._service.page(self._label)
+            found.append((before, len(page.commits)))
+            is_quiet = not page.pending and victim.view()["phase"] == "live"
+            return is_quiet and before == {name: int(victim.view(name)["generation"]) for name in names}
+
+        _patiently(is_still)
+        return found[-1]
 
     def _kill(self, victim: Process) -> int:
         spec = self._spec
@@ -162,10 +202,15 @@ class _Trial:
         _patiently(is_quiet)
         return pages[-1]
 
-    def _vouch(self, page: Page, kept: Kept, before: int, base: int) -> None:
+    def _agrees(self, before: Generations, kept: Kept) -> bool:
+        """Whether the journal has of every answer all accounts' part, or none's."""
+        fellows = {name: self._scene.kept(name).generation - before[name] for name in self._service.ways.fellows}
+        return set(fellows.values()) <= {kept.generation - before[ACCOUNT]}
+
+    def _vouch(self, left: Left) -> None:
         """What the journal proves to be kept must never be presented by its predecessor again."""
-        saved = base + kept.generation - before + kept.escrow
-        self._service.vouch(one.successor for one in page.commits[:saved] if one.successor)
+        self._service.vouch(one.successor for one in left.commits[: left.saved] if one.successor)
+        self._service.give_up(self._label, left)
 
     def _settle(self, daemon: Process) -> tuple[bool, str]:
         """Whether the account lives: it was refreshed once more.  And how it stands."""
@@ -174,19 +219,33 @@ class _Trial:
         while time.monotonic() < give_up_at:
             view = daemon.view()
             if view["phase"] == "parked":
+                self._read(daemon)
                 return False, f"parked: {view['reason']}"
             if view["phase"] == "live":
+                self._read(daemon)
                 with contextlib.suppress(Told):
                     daemon.operate("refresh")
                     return True, "live"
             time.sleep(LOOK_SECONDS)
+        self._read(daemon)
         return False, f"undecided: {daemon.view()['phase']}"
 
-    def _checked(self, fate: Fate, evidence: Evidence, final: Page, successor: Process) -> Fate:
+    def _read(self, daemon: Process) -> None:
+        """The lease that readers get once the account is well again, before it is renewed."""
+        if self._shown is None and self._service.ways.heals:
+            with contextlib.suppress(Told):
+                self._shown = str(daemon.ask("GET", f"/v1/tokens/{ACCOUNT}?wait=0")["fingerprint"])
+
+    def _checked(self, fate: Fate, evidence: Evidence, final: Page, since: Sequence[Commit]) -> Fate:
         """The server's last word: what lives has rotated since the restart; what was counted has not grown."""
-        since = [one for one in final.commits if one.received_ns > successor.started_ns]
         late = len(final.commits) - len(since) - len(evidence.commits)
         return Fate.ODD if late or (evidence.lives and not since) else fate
+
+
+def _is_at_rest(view: Mapping[str, Any], generation: int) -> bool:
+    """Whether nothing is under way or missing, and the account has got so far."""
+    is_full = all(view.get("stock", {}).values())
+    return view["generation"] >= generation and view["phase"] == "live" and is_full
 
 
 def _patiently(true: Callable[[], bool]) -> None:

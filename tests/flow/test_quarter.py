@@ -52,3 +52,9 @@ def test_I11_the_healthy_broker_is_never_without_a_lease_or_a_code(lived: Quarte
     assert lived.bare["hk"] == 0
     assert lived.unserved["hk"] == 0
     assert lived.reads["hk"] > 200 * DAYS
+
+
+def test_status_says_that_this_kind_never_met_the_real_service() -> None:
+    world = Quarter(0.01)
+    world.live([])
+    assert "never met" in str(world.daemon.desk.health("main").more["unproven"])

@@ -60,13 +60,27 @@ def sentences(found: Health, now: float) -> Iterator[tuple[str, str]]:
     yield "meaning", MEANING.get(str(flag), "")
     yield "token", _token(found, now)
     if found.get("deadline") is not None:
-        yield "grant", f"ends {moments(found['deadline'], now)}; a person is needed by then"
+        yield "grant", _grant(found, now)
     if found.get("doubtful_since") is not None:
         yield "doubt", f"since {moments(found['doubtful_since'], now)}"
     if not found.get("settled", True):
         yield "keyring", "does not hold the newest grant yet; the journal does, sealed"
     yield "last", f"{plain(found.get('last_outcome') or '-')}; renewed {found.get('refreshes')} times since the start"
+    if found.get("unproven"):
+        yield "proof", plain(found["unproven"])
+    if found.get("detail"):
+        yield "detail", plain(found["detail"])
+    for name, is_there in (found.get("stock") or {}).items():
+        yield "stock", f"{plain(name)}: {'one, unspent' if is_there else 'none'}"
     yield "next", _next(found, now)
+
+
+def _grant(found: Health, now: float) -> str:
+    """When it ends, and whether renewing puts that off."""
+    ends = f"ends {moments(found['deadline'], now)}"
+    if found.get("deadline_is_final"):
+        return f"{ends}, whatever is renewed; a person is needed by then"
+    return f"{ends} if it is not renewed by then"
 
 
 def _token(found: Health, now: float) -> str:

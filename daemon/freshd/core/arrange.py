@@ -88,19 +88,24 @@ def stuck(plan: Plan, state: State, now: Moment) -> tuple[State, list[Effect]]:
         rest = now.boot + STUCK_SECONDS
         return replace(state, phase=Phase.LIVE, next_rung=None, not_before=rest, barred=filler.name), []
     advice = f"first {relative}: freshd explain {relative}"
-    return park(state, Parked(f"{RELATIVE}:{why}", Remedy.PERSON, advice))
+    return park(state, Parked(f"{RELATIVE}:{why}", Remedy.PERSON, advice), now)
 
 
-def park(state: State, parked: Parked) -> tuple[State, list[Effect]]:
+def park(state: State, parked: Parked, now: Moment) -> tuple[State, list[Effect]]:
     """Nothing more by ourselves: keep every secret, serve the lease to its end, say so once."""
     told: list[Effect] = []
     if state.parked is None or state.parked.code != parked.code:
         fields: Fields = {
             "code": parked.code, "needs": parked.remedy.value, "retried": parked.until is not None,
-            "detail": parked.detail or None,
+            "detail": parked.detail or None, "usable_for": _usable_for(state, now),
         }  # fmt: skip
         told.append(Tell(Event("account.parked", state.standing.account, fields, parked.advice)))
     return replace(state, phase=Phase.PARKED, parked=parked, want=Want.NOTHING, next_rung=None, enrolling=False), told
+
+
+def _usable_for(state: State, now: Moment) -> float | None:
+    """Seconds that readers are still served; None where nothing is served."""
+    return None if state.until is None or state.until <= now.boot else round(state.until - now.boot)
 
 
 def unusable(plan: Plan, standing: Standing) -> Parked | None:
@@ -162,7 +167,7 @@ def _bar(plan: Plan, state: State, now: Moment) -> tuple[State, list[Effect]]:
     told: list[Effect] = []
     reason = unusable(plan, state.standing)
     if reason is not None:
-        state, told = park(state, reason)
+        state, told = park(state, reason, now)
     elif state.phase is Phase.PARKED and state.parked is not None and state.parked.code == ELSEWHERE:
         state, told = finish(unpark(state))
     if state.phase is Phase.DOUBTFUL and state.doubt is not None and not state.doubt.told:
@@ -188,7 +193,7 @@ def _move_in_doubt(plan: Plan, state: State, now: Moment) -> tuple[State, list[E
         told = Tell(Event("climb.started", account, {"rung": advice.rung, "why": "doubt"}))
         return replace(state, phase=Phase.CLIMBING, next_rung=advice.rung), [told]
     if advice.move is doubts.Move.PARK:
-        return park(state, _parked_in_doubt(plan, state.doubt, now, account))
+        return park(state, _parked_in_doubt(plan, state.doubt, now, account), now)
     return state, []
 
 

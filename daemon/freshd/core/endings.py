@@ -105,7 +105,7 @@ def _committed(plan: Plan, state: State, event: Committed, now: Moment) -> Outco
         refreshes=state.refreshes + 1, heals=state.heals + healed,
     )  # fmt: skip
     if standing.withheld:
-        parked, more = park(fresh, unusable(plan, standing) or Parked("wrong-identity", Remedy.PERSON, ""))
+        parked, more = park(fresh, unusable(plan, standing) or Parked("wrong-identity", Remedy.PERSON, ""), now)
         return parked, [*told, Tell(Event("identity.wrong", account, {"why": standing.withheld})), *more]
     return fresh, [*publish(fresh), *told, *grant_gone(plan, fresh, now)]
 
@@ -184,15 +184,17 @@ def _apply_remedy(plan: Plan, state: State, rejected: Rejected, now: Moment) -> 
         case Remedy.REREAD:
             return replace(state, not_before=now.boot + UNABLE_WAIT_SECONDS[0], barred=None), []
         case Remedy.PERSON:
-            return park(state, Parked(rejected.code, Remedy.PERSON, f"freshd enrol {account}", None, rejected.detail))
+            return park(
+                state, Parked(rejected.code, Remedy.PERSON, f"freshd enrol {account}", None, rejected.detail), now
+            )
         case Remedy.CONFIG:
             advice = f"correct the account's configuration, then reload: freshd explain {account}"
-            return park(state, Parked(rejected.code, Remedy.CONFIG, advice, None, rejected.detail))
+            return park(state, Parked(rejected.code, Remedy.CONFIG, advice, None, rejected.detail), now)
         case Remedy.UNAVAILABLE:
             return _unavailable(state, rejected, now)
         case Remedy.BUG:
             advice = f"freshd explain {account}; please report it"
-            return park(state, Parked(rejected.code, Remedy.BUG, advice, None, rejected.detail))
+            return park(state, Parked(rejected.code, Remedy.BUG, advice, None, rejected.detail), now)
 
 
 def _climb(plan: Plan, state: State, rejected: Rejected, now: Moment) -> Outcome:
@@ -202,7 +204,7 @@ def _climb(plan: Plan, state: State, rejected: Rejected, now: Moment) -> Outcome
     if lower is None and state.helpless:
         return stuck(plan, state, now)
     if lower is None:
-        return park(state, Parked(rejected.code, Remedy.PERSON, f"freshd enrol {account}", None, rejected.detail))
+        return park(state, Parked(rejected.code, Remedy.PERSON, f"freshd enrol {account}", None, rejected.detail), now)
     if not rejected.known:
         state = replace(state, barred=lower.name)
     if state.climbs >= CLIMBS_MOST:
@@ -226,7 +228,7 @@ def _reset(state: State, rejected: Rejected, now: Moment) -> Outcome:
 def _unavailable(state: State, rejected: Rejected, now: Moment) -> Outcome:
     advice = f"freshd explain {state.standing.account}"
     until = now.boot + UNAVAILABLE_WAIT_SECONDS
-    return park(state, Parked(rejected.code, Remedy.UNAVAILABLE, advice, until, rejected.detail))
+    return park(state, Parked(rejected.code, Remedy.UNAVAILABLE, advice, until, rejected.detail), now)
 
 
 def _doubted(_plan: Plan, state: State, event: Doubted, now: Moment) -> Outcome:

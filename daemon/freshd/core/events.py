@@ -68,12 +68,12 @@ def _entry(
 _OF_AN_ACCOUNT: Final = (
     "account.parked bug code.unknown doubt.opened doubt.replayed enrolment.failed envfile.adopted envfile.not-adopted "
     "envfile.stale envfile.unusable grant.ending grant.gone heal.stopped identity.wrong keyring.unsettled "
-    "lease.withdrawn refresh.rejected refresh.unable refresh.without-token renewal.overdue save.failed"
+    "lease.withdrawn refresh.unable refresh.without-token renewal.overdue save.failed"
 )
 """Every alert that one account alone can have."""
 _RENEWED: Final = (
     "account.parked bug code.unknown doubt.replayed grant.ending:unused identity.wrong lease.withdrawn "
-    "refresh.rejected refresh.unable refresh.without-token renewal.overdue save.failed"
+    "refresh.unable refresh.without-token renewal.overdue save.failed"
 )
 """What a success proves to be over, also where it came to pass while nobody listened: over a restart."""
 
@@ -115,7 +115,7 @@ CATALOGUE: Final[Mapping[str, Entry]] = MappingProxyType(
             clears="refresh.unable code.unknown",
         ),
         "answer.odd": _entry(_S.NOTICE, "renewed, though parts of the answer could not be used as they were"),
-        "refresh.rejected": _entry(_S.WARNING, "the service itself said no", "freshd explain ACCOUNT", apart="code"),
+        "refresh.rejected": _entry(_S.NOTICE, "the service itself said no", "freshd explain ACCOUNT"),
         "refresh.not-sent": _entry(_S.NOTICE, "nothing left this machine; tried again by pace"),
         "refresh.lost": _entry(
             _S.NOTICE, "no usable answer; what was sent works many times, or is replaced, so freshd goes on by itself"
@@ -183,7 +183,7 @@ CATALOGUE: Final[Mapping[str, Entry]] = MappingProxyType(
             lead="usable_for",
             apart="code",
         ),
-        "account.recovered": _entry(_S.NOTICE, "renewing again", clears="account.parked code.unknown refresh.rejected"),
+        "account.recovered": _entry(_S.NOTICE, "renewing again", clears="account.parked code.unknown"),
         "account.paused": _entry(_S.NOTICE, "an operator paused renewing", "freshd resume ACCOUNT"),
         "account.resumed": _entry(_S.NOTICE, "an operator resumed renewing"),
         "account.retired": _entry(

@@ -22,10 +22,12 @@ class Kind:
     """Where a kind lives: `module:name` of its schema's class, and of `make(settings, deps, relatives) -> Provider`.
 
     `relatives`: the other accounts of its family, as configured.
+    `has_met`: whether it was ever tried on the real service; where not, `status` says so.
     """
 
     schema_at: str
     make_at: str
+    has_met: bool = False
 
     def schema(self) -> KindSchema:
         """What the kind knows of its own keys."""
@@ -42,7 +44,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "feishu-app": Kind("feishu.app_options:AppSchema", "feishu.app:make"),
         "futu": Kind("futu.options:Schema", "futu.platform:make"),
         "futu-broker": Kind("futu.broker_options:Schema", "futu.broker:make"),
-        "oauth2": Kind("oauth2.options:Schema", "oauth2.provider:make"),
+        "oauth2": Kind("oauth2.options:Schema", "oauth2.provider:make", has_met=True),
     }
 )
 

@@ -52,7 +52,7 @@ def test_accounts_and_causes_are_troubles_of_their_own() -> None:
 
 
 def test_what_is_not_loud_enough_raises_nothing_and_still_clears() -> None:
-    lines = [Line("refresh.rejected", START, "mail"), parked(), Line("refresh.succeeded", START, "mail")]
+    lines = [Line("lease.withdrawn", START, "mail"), parked(), Line("refresh.succeeded", START, "mail")]
     assert [message.alert.event for message in told(*lines, least=Severity.ALERT)] == ["account.parked"] * 2
 
 

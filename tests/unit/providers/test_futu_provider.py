@@ -65,7 +65,7 @@ def test_every_login_charges_one_row_whoever_makes_it() -> None:
     provider = Bench().platform()
     assert provider.paces("refresh") == provider.paces("login-again")
     [(key, pace)] = provider.paces("refresh")
-    assert (key, pace.interval, pace.backoff_cap, pace.daily) == ("account:main/authority", 60.0, 600.0, 24)
+    assert (key, pace.interval, pace.backoff_cap, pace.daily) == ("account:main/authority", 75.0, 600.0, 24)
     assert provider.paces("device-check")[0][0] != key
 
 
@@ -75,8 +75,8 @@ def test_failures_space_logins_out_up_to_ten_minutes_and_never_below_a_minute() 
     for _ in range(5):
         waits.append(spacing(row, pace))
         row = failed(row, SENT)
-    assert waits == [60.0, 120.0, 240.0, 480.0, 600.0]
-    assert wait(Row(last=SENT), pace, SENT) == 60.0
+    assert waits == [75.0, 150.0, 300.0, 600.0, 600.0]
+    assert wait(Row(last=SENT), pace, SENT) == 75.0
 
 
 def test_the_brokers_are_the_platforms_relatives() -> None:
