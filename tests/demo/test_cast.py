@@ -5,7 +5,21 @@ from pathlib import Path
 import pytest
 
 from freshd.app import settings_of
-from freshd.cli.demo.cast import CLIENT, MARGIN, Setting, cast, configuration
+from freshd.cli.demo.cast import (
+    ASKS_AT,
+    BROKER,
+    CLIENT,
+    FEISHU,
+    FEISHU_APP,
+    FUTU,
+    LOGIN_WINDOW_S,
+    MARGIN,
+    OAUTH2,
+    cast,
+    scale_of,
+)
+from freshd.cli.demo.configuration import REISSUE_SHARE, RESERVE_S, Setting, configuration
+from freshd.cli.demo.openings import REISSUED_SHARE
 from freshd.cli.demo.script import STORM_S
 from freshd.core.contract import Reuse
 
@@ -15,7 +29,7 @@ def test_the_daemon_takes_the_configuration(tmp_path: Path, custodian: str, plac
     setting = Setting(tmp_path, "http://127.0.0.1:9", 1000, custodian, placement)
     roles = cast(40)
     for role in roles:
-        if role.contract == "issue":
+        if role.has_secret:
             setting.secret(role).touch(mode=0o600)
     path = tmp_path / "freshd.toml"
     path.touch(mode=0o600)
@@ -25,20 +39,50 @@ def test_the_daemon_takes_the_configuration(tmp_path: Path, custodian: str, plac
     reuse = {account.name: account.profile.contract.reuse for account in settings.accounts}
     assert reuse["chat"] is Reuse.GRACE
     assert reuse["bank"] is Reuse.STRICT
+    assert reuse["feishu-user"] is Reuse.STRICT
+    families = {account.name: account.family for account in settings.accounts if account.kind in (FUTU, BROKER)}
+    assert set(families.values()) == {FUTU}
 
 
 def test_there_are_eight_accounts_or_more_and_one_is_to_be_lost() -> None:
     roles = cast(40)
-    assert len(roles) >= 8
+    assert len([role for role in roles if role.kind == OAUTH2]) >= 8
     assert len({role.name for role in roles}) == len(roles)
     assert [role.contract for role in roles if role.is_lost] == ["strict"]
     assert CLIENT not in {role.name for role in roles}
+
+
+def test_feishu_plays_with_a_user_and_an_app_and_futu_with_one_login_and_two_brokers() -> None:
+    kinds = [role.kind for role in cast(40)]
+    assert (kinds.count(FEISHU), kinds.count(FEISHU_APP), kinds.count(FUTU), kinds.count(BROKER)) == (1, 1, 1, 2)
+    assert len({role.broker_id for role in cast(40) if role.kind == BROKER}) == 2
+
+
+@pytest.mark.parametrize("duration", [20.0, 27.0, 40.0])
+def test_a_life_at_futu_is_whole_seconds_and_a_reader_asks_for_less_than_half_of_it(duration: float) -> None:
+    for role in cast(duration):
+        if role.is_on_demand:
+            assert role.life_s == int(role.life_s) > 0
+            assert 0 < role.asks_for_s < role.life_s / 2
+
+
+@pytest.mark.parametrize("duration", [20.0, 27.0, 40.0])
+def test_a_login_that_was_refused_can_be_made_again_while_the_signature_lives(duration: float) -> None:
+    role = next(role for role in cast(duration) if role.kind == FUTU)
+    assert role.life_s * ASKS_AT > LOGIN_WINDOW_S * scale_of(duration) + RESERVE_S + 1
+
+
+def test_a_tenant_token_is_asked_for_when_the_service_gives_a_new_one() -> None:
+    assert REISSUE_SHARE < REISSUED_SHARE
 
 
 @pytest.mark.parametrize("duration", [20.0, 40.0])
 def test_every_account_can_outlive_the_storm(duration: float) -> None:
     storm = STORM_S * duration / 40
     for role in cast(duration):
+        if role.is_on_demand:
+            assert storm < role.asks_for_s - 1, role.name
+            continue
         margin = role.life_s * MARGIN
         longest_wait = margin / 2 if role.contract == "strict" else margin - 1
         assert storm < longest_wait, role.name

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from freshd.cli.demo.futu import FUTU_NAMES
 from freshd.cli.demo.score import JSON_NAMES
 
 ROOT = Path(__file__).parents[2]
@@ -49,17 +50,46 @@ def test_the_demo_shows_what_it_promises(tmp_path: Path) -> None:
     assert document["ok"] is True
     assert document.keys() == {"ok", "accounts"}
     accounts = document["accounts"]
-    assert len(accounts) >= 8
-    assert all(tuple(account) == JSON_NAMES for account in accounts)
+    at_futu = {account["name"]: account for account in accounts if account["name"].startswith("futu")}
+    usual = [account for account in accounts if account["name"] not in at_futu]
+    assert len([account for account in usual if not account["name"].startswith("feishu")]) >= 8
+    assert all(tuple(account) == JSON_NAMES for account in usual)
+    assert all(tuple(account) == JSON_NAMES + FUTU_NAMES for account in at_futu.values())
     others = [account for account in accounts if not account["expected_parked"]]
     assert len(others) == len(accounts) - 1
     assert {account["name"]: account["gap_s"] for account in others if not account["heals"] and account["gap_s"]} == {}
     assert all(account["gap_s"] <= account["heals"] for account in others), "a heal takes at most a second"
     assert sum(account["spent_uses"] for account in accounts) == 0
     assert sum(account["heals"] for account in accounts) > 0
+    assert len(at_futu) == 3
+    for account in at_futu.values():
+        assert account["repulls"] >= 1
+        assert account["authority_calls"] >= 1
+        assert (account["authority_too_soon"], account["sms"]) == (0, 0)
+    for said in ("20029", "next it takes the way called repull, after 990003", "trading connection is logged in again"):
+        assert said in done.stdout
     for said in ("Custodian: ", "placement: ", "kill -9", "a storm", "PARKED", "expected to be parked"):
         assert said in done.stdout
     assert not list(tmp_path.iterdir())
+    assert not started_in(tmp_path)
+
+
+BROKEN = {
+    "20029-for-ever": "futu-us was told 20029, and no new code was had and taken",
+    "deaf": "futu-hk: no refused signature was reported and the connection logged in again with another one",
+    "second-login": "Futu was sent ",
+    "second-feishu": "feishu-user",
+}
+
+
+@pytest.mark.parametrize("sabotage", BROKEN)
+@pytest.mark.timeout(DEADLINE_S + 10)
+def test_what_is_broken_at_feishu_and_futu_turns_the_demo_red(tmp_path: Path, sabotage: str) -> None:
+    done, document = run(tmp_path, "--no-keyring", "--sabotage", sabotage)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert document["ok"] is False
+    failures = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
+    assert any(BROKEN[sabotage] in failure for failure in failures), failures
     assert not started_in(tmp_path)
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from freshd.cli.demo.evidence import Arrival, Sample
-from freshd.cli.demo.lateness import lateness, percentile
+from freshd.cli.demo.evidence import Arrival, Sample, Wish
+from freshd.cli.demo.lateness import lateness, percentile, waits
 
 
 def test_late_is_the_arrival_less_the_due_moment_first_shown() -> None:
@@ -35,3 +35,37 @@ def test_a_percentile_is_one_of_the_values() -> None:
     assert percentile([0.3, 0.1, 0.2], 0.99) == 0.3
     assert percentile([0.3, 0.1, 0.2], 0.5) == 0.2
     assert percentile([], 0.99) is None
+
+
+def call(at: float, operation: str = "broker_auth", outcome: str = "granted") -> Arrival:
+    return Arrival(at, outcome, operation)
+
+
+def test_a_wish_is_late_until_the_call_that_makes_a_lease_arrives() -> None:
+    assert waits([call(1.0), call(5.2)], [Wish(5.0, 5.4)], [], 10.0) == [pytest.approx(0.2)]
+
+
+def test_what_has_to_be_had_before_that_call_is_late_too() -> None:
+    assert waits([call(5.1, "repull"), call(6.5)], [Wish(5.0, 6.6)], [], 10.0) == [pytest.approx(1.5)]
+
+
+def test_a_first_call_that_failed_was_the_beginning() -> None:
+    assert waits([call(5.1, outcome="990003"), call(6.5)], [Wish(5.0, 6.6)], [], 10.0) == [pytest.approx(0.1)]
+
+
+def test_a_wish_that_was_met_by_what_was_on_its_way_is_not_late() -> None:
+    assert waits([call(4.99), call(15.0)], [Wish(5.0, 5.1)], [], 20.0) == [0]
+
+
+def test_a_wish_that_nobody_met_is_late_up_to_the_first_call_or_the_end() -> None:
+    assert waits([call(1.0)], [Wish(5.0)], [], 10.0) == [pytest.approx(5.0)]
+    assert waits([call(6.0, outcome="status")], [Wish(5.0)], [], 10.0) == [pytest.approx(1.0)]
+
+
+def test_a_wish_does_not_wait_for_a_daemon_that_is_not_there() -> None:
+    assert waits([call(9.0)], [Wish(5.0, 9.1)], [(6.0, 8.5)], 10.0) == [pytest.approx(1.5)]
+
+
+def test_a_lease_that_never_reached_the_reader_meets_no_wish() -> None:
+    assert waits([call(5.1), call(6.5)], [Wish(5.0, 6.6)], [], 10.0) == [pytest.approx(1.5)]
+    assert waits([call(5.1)], [Wish(5.0)], [], 10.0) == [pytest.approx(5.0)]

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from freshd.cli.demo.evidence import AccountEvidence, Arrival, Evidence, Met, Reading, Sample
-from freshd.cli.demo.score import JSON_NAMES, Verdict, judge, rounded_up
+from freshd.cli.demo.futu import FUTU_NAMES
+from freshd.cli.demo.score import JSON_NAMES, Verdict, judge, kind_of, rounded_up
+from tests.demo import brokers
+from tests.demo.brokers import BEGAN, ENDED
 
-BEGAN, ENDED = 1000.0, 1040.0
 LIFE = 12.0
 EVERY = 4.0
 KILLED, BACK = 1016.0, 1017.5
@@ -52,21 +54,46 @@ def lost(name: str, **changes: Any) -> AccountEvidence:
     return dataclasses.replace(parked, **changes)
 
 
+def others() -> list[AccountEvidence]:
+    """Feishu and Futu, with all well."""
+    user = healthy("ann", kind="feishu", readings=revoked_in(diary("ann/0"), "ann/0"))
+    at_futu = [brokers.platform(), brokers.expiring(), brokers.refused()]
+    read = [dataclasses.replace(one, reads=80, readings=diary(f"{one.name}/0")) for one in at_futu]
+    return [user, healthy("app", kind="feishu-app"), *read]
+
+
+def revoked_in(lines: list[Reading], reader: str) -> list[Reading]:
+    """The diary of a reader whose newest token was revoked for a moment at 1012."""
+    refused = [Reading(reader, 1012.1, Met.LEASE, "v", 1030.0), Reading(reader, 1012.2, Met.REFUSED, "v")]
+    return [*lines, *refused, Reading(reader, 1012.3, Met.GOOD)]
+
+
 def events(*more: dict[str, Any]) -> list[dict[str, Any]]:
-    renewals = [{"event": "refresh.succeeded", "account": name} for name in ("mail", "bank") for _ in range(9)]
-    return [*renewals, {"event": "lease.healed", "account": "mail"}, *more]
+    renewals = [{"event": "refresh.succeeded", "account": name} for name in NAMES for _ in range(9)]
+    healed = [{"event": "lease.healed", "account": name} for name in ("mail", "ann")]
+    return [*renewals, *brokers.EVENTS, *healed, *more]
+
+
+UNSTRUCK = [Arrival(BEGAN + EVERY * number, "granted") for number in range(10)]
+NAMES = ("mail", "bank", "ann", "app")
+
+
+def without(event: str, account: str) -> list[dict[str, Any]]:
+    return [one for one in events() if (one["event"], one["account"]) != (event, account)]
 
 
 def evidence(mail: AccountEvidence | None = None, bank: AccountEvidence | None = None, **changes: Any) -> Evidence:
     whole = Evidence(
         began=BEGAN,
         ended=ENDED,
-        accounts=[mail or healthy("mail"), bank or lost("bank")],
+        accounts=[mail or healthy("mail"), bank or lost("bank"), *others()],
         downs=[(KILLED, BACK)],
         kills=1,
         comebacks=1,
         storms=[STORM],
         revoked={"y": BEGAN + 12},
+        voided={"v": BEGAN + 12.15},
+        futu=brokers.futu(),
         events=events(),
     )
     return dataclasses.replace(whole, **changes)
@@ -81,10 +108,13 @@ def test_a_run_in_which_all_went_as_it_should_is_ok() -> None:
 def test_the_json_line_has_the_agreed_members_and_no_others() -> None:
     document = judge(evidence()).document()
     assert document.keys() == {"ok", "accounts"}
-    assert [tuple(account) for account in document["accounts"]] == [JSON_NAMES, JSON_NAMES]
-    mail, bank = document["accounts"]
+    usual, at_futu = [JSON_NAMES] * 4, [JSON_NAMES + FUTU_NAMES] * 3
+    assert [tuple(account) for account in document["accounts"]] == usual + at_futu
+    mail, bank = document["accounts"][:2]
     assert (mail["name"], mail["refreshes"], mail["heals"], mail["gap_s"]) == ("mail", 9, 1, 0)
     assert (bank["expected_parked"], bank["gap_s"]) == (True, 30.5)
+    hk = document["accounts"][-2]
+    assert (hk["refreshes"], hk["repulls"], hk["late_p99_s"], hk["sms"]) == (3, 4, pytest.approx(0.1), 0)
 
 
 def refused_for(seconds: float, token: str = "x") -> list[Reading]:
@@ -113,7 +143,32 @@ BAD: dict[str, tuple[Callable[[], Verdict], str]] = {
         "nobody looked",
     ),
     "due moments that nobody saw": (lambda: verdict_of(samples=[]), "due moment"),
-    "too few renewals": (lambda: judge(evidence(events=events()[-3:])), "renewed 0 times"),
+    "too few renewals": (lambda: judge(evidence(events=without("refresh.succeeded", "mail"))), "mail was renewed 0"),
+    "too few leases of a broker": (
+        lambda: judge(evidence(events=without("refresh.succeeded", "hk"))),
+        "hk was renewed 0 times",
+    ),
+    "a reader at Futu that never had to ask": (lambda: judge(with_broker(wishes=())), "no reader had to ask"),
+    "a gap at a broker": (lambda: judge(with_broker(readings=[])), "hk had a gap of 40 s"),
+    "a spent code": (lambda: judge(with_broker(counters={"spent_uses": 1})), "hk: a token known to be spent"),
+    "a login too soon": (
+        lambda: judge(evidence(futu=brokers.futu(tally={"authority_calls": 2, "authority_too_soon": 1}))),
+        "inside the window",
+    ),
+    "no Feishu": (lambda: judge(evidence(accounts=[healthy("mail"), lost("bank")])), "no user of Feishu"),
+    "no Futu": (lambda: judge(evidence(accounts=[healthy("mail"), lost("bank")])), "no login at Futu"),
+    "Feishu's heal alone": (
+        lambda: judge(evidence(events=without("lease.healed", "mail"))),
+        "no refused token was healed",
+    ),
+    "Feishu's lost answer alone": (
+        lambda: judge(evidence(healthy("mail", lost=0), lost("bank"))),
+        "no account that can recover",
+    ),
+    "a storm that struck Feishu alone": (
+        lambda: judge(evidence(healthy("mail", arrivals=UNSTRUCK), lost("bank", arrivals=UNSTRUCK))),
+        "no storm",
+    ),
     "a second spent use, of the lost account": (
         lambda: judge(evidence(bank=lost("bank", counters={"spent_uses": 2}))),
         "bank: a token known to be spent was presented 2 times",
@@ -135,7 +190,6 @@ BAD: dict[str, tuple[Callable[[], Verdict], str]] = {
     "no storm": (lambda: judge(evidence(storms=())), "no storm"),
     "a storm that struck nobody": (lambda: judge(evidence(storms=[(1030.5, 1031.0)])), "no storm"),
     "no revocation": (lambda: judge(evidence(revoked={})), "revoked no token"),
-    "no heal": (lambda: judge(evidence(events=events()[:-1])), "no refused token was healed"),
     "a mistake of the daemon's own": (
         lambda: judge(evidence(events=events({"event": "bug", "account": "mail", "kind": "KeyError"}))),
         "KeyError",
@@ -143,6 +197,18 @@ BAD: dict[str, tuple[Callable[[], Verdict], str]] = {
     "a script that broke off": (lambda: judge(evidence(troubles=["the script broke off"])), "broke off"),
     "no accounts": (lambda: judge(evidence(accounts=[])), "no account"),
 }
+
+
+def with_broker(**changes: Any) -> Evidence:
+    whole = evidence()
+    accounts = [dataclasses.replace(one, **changes) if one.name == "hk" else one for one in whole.accounts]
+    return dataclasses.replace(whole, accounts=accounts)
+
+
+def test_a_code_for_the_stock_is_no_renewal() -> None:
+    assert kind_of({"event": "refresh.succeeded", "rung": "repull"}) != "refresh.succeeded"
+    assert kind_of({"event": "refresh.succeeded", "rung": "broker-auth"}) == "refresh.succeeded"
+    assert kind_of({"event": "refresh.rejected", "rung": "repull"}) == "refresh.rejected"
 
 
 @pytest.mark.parametrize("what", BAD)

@@ -35,3 +35,17 @@ def test_what_nobody_foresaw_is_told_if_it_is_loud() -> None:
     loud = {"event": "vault.locked", "level": "alert", "message": "the sealing key is not there"}
     assert told(loud) == ["mail         vault.locked: the sealing key is not there"]
     assert told({**loud, "level": "info"}) == []
+
+
+def test_a_doubt_at_a_broker_says_that_the_code_counts_as_spent() -> None:
+    event = {"at": 0.0, "account": "hk", "event": "doubt.opened", "why": "closed", "contract": "strict"}
+    (line,) = [line for _, line in Narrator({"hk": "futu-broker"}).tell([event])]
+    assert "counts as spent" in line
+    assert "waits" not in line
+
+
+def test_another_way_and_a_withdrawn_token_are_told() -> None:
+    lines = told({"event": "climb.started", "rung": "repull", "why": "990003"}, {"event": "lease.withdrawn"})
+    assert "repull" in lines[0]
+    assert "990003" in lines[0]
+    assert "withdrawn" in lines[1]

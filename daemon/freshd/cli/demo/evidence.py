@@ -45,11 +45,41 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """A reader asked for more life than there was.  `since`: before it first asked; `met_at`: when it got it, or None.
+
+    Only where leases are made on demand.
+    """
+
+    since: float
+    met_at: float | None = None
+
+
+class Turn(Enum):
+    """What became of a trading connection: logged in, broken, refused a login; the refusal was reported."""
+
+    IN = "in"
+    OUT = "out"
+    REFUSED = "refused"
+    REPORTED = "reported"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One line of a trader's diary.  `token`: fingerprint of the lease that it tried."""
+
+    at: float
+    turn: Turn
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Arrival:
-    """One call of the token endpoint, as the service booked it."""
+    """One call of the token endpoint, as the service booked it.  `operation`: the grant type, or what stands for it."""
 
     at: float
     outcome: str
+    operation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +95,9 @@ class Sample:
 class AccountEvidence:
     """Everything recorded about one account.
 
+    kind          of account, as the configuration says it
     renews_every  seconds between two renewals where nothing goes wrong
+    wishes        where leases are made on demand: what the readers had to ask for
     counters      the service's own, for this account
     lost          answers that the service committed and that never left it
     final         the account as the daemon showed it at the end
@@ -73,14 +105,34 @@ class AccountEvidence:
 
     name: str
     renews_every: float
+    kind: str = "oauth2"
     expected_parked: bool = False
     reads: int = 0
     readings: Sequence[Reading] = ()
     arrivals: Sequence[Arrival] = ()
     samples: Sequence[Sample] = ()
+    wishes: Sequence[Wish] = ()
     counters: Mapping[str, Any] = field(default_factory=dict)
     lost: int = 0
     final: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FutuEvidence:
+    """What only a login at Futu and its brokers leave behind.
+
+    tally        the service's own count: logins, those inside the window, text messages
+    expired      account → when its code in stock was ended
+    told_no_cid  account → since when its next repull is told 20029
+    cut          account → when its trading connections were cut and its signature was voided
+    held         account → the diary of the program that holds its trading connection
+    """
+
+    tally: Mapping[str, Any] = field(default_factory=dict)
+    expired: Mapping[str, float] = field(default_factory=dict)
+    told_no_cid: Mapping[str, float] = field(default_factory=dict)
+    cut: Mapping[str, float] = field(default_factory=dict)
+    held: Mapping[str, Sequence[Held]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +142,8 @@ class Evidence:
     downs     when no daemon answered: from the kill until the socket answered again, or to the end
     kills     SIGKILLs that ended a daemon; comebacks: times it answered again afterwards
     storms    from the first to the last moment of each
-    revoked   fingerprint → when the service was told to refuse that token
+    revoked   fingerprint → when the OAuth 2.0 service was told to refuse that token
+    voided    the same of Feishu's tokens and of brokers' signatures
     events    the daemon's log, one mapping per line
     deaths    ends of the daemon that nobody had asked for
     troubles  what kept the demo itself from doing what it had planned
@@ -104,6 +157,8 @@ class Evidence:
     comebacks: int = 0
     storms: Sequence[Interval] = ()
     revoked: Mapping[str, float] = field(default_factory=dict)
+    voided: Mapping[str, float] = field(default_factory=dict)
+    futu: FutuEvidence = field(default_factory=FutuEvidence)
     events: Sequence[Mapping[str, Any]] = ()
     deaths: int = 0
     troubles: Sequence[str] = ()

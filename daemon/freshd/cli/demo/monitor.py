@@ -40,6 +40,16 @@ class Monitor:
         """When the account's next renewal is due, as far as known."""
         return _moment(self.now.get(account, {}).get("next_refresh_at"))
 
+    def left(self, account: str) -> float:
+        """Seconds of life that the account's lease has left; 0 where there is none."""
+        until = _moment(self.now.get(account, {}).get("usable_until"))
+        return 0.0 if until is None else max(0.0, until - time.time())
+
+    def is_stocked(self, account: str) -> bool:
+        """Whether nothing is missing in the account's stock; true for one that keeps none."""
+        stock = self.now.get(account, {}).get("stock")
+        return all(stock.values()) if isinstance(stock, dict) else True
+
     def phase(self, account: str) -> str:
         return str(self.now.get(account, {}).get("phase", ""))
 

@@ -10,21 +10,23 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from freshd.cli.demo import script
-from freshd.cli.demo.cast import CLIENT, Role, cast, scale_of
-from freshd.cli.demo.evidence import AccountEvidence, Arrival, Evidence, Met
+from freshd.cli.demo.cast import Role, cast, scale_of
+from freshd.cli.demo.evidence import AccountEvidence, Arrival, Evidence, FutuEvidence, Met
 from freshd.cli.demo.monitor import Monitor
+from freshd.cli.demo.openings import UID
+from freshd.cli.demo.props import Props
 from freshd.cli.demo.readers import EACH, POLL_SECONDS, Crowd
-from freshd.cli.demo.score import Verdict, judge
-from freshd.cli.demo.script import Props
+from freshd.cli.demo.score import Verdict, judge, kind_of
 from freshd.cli.demo.stage import Stage, StageFailed
 from freshd.cli.demo.story import FOOTER, Narrator, epilogue
 from freshd.cli.demo.table import CLOSING_HEAD, Row, View, closing_row
+from freshd.cli.demo.traders import Floor
 
 FIRST_LEASES_S: Final = 20.0
 LAST_ACT_S: Final = 30.0
 """How much longer than planned the script may take on a busy machine."""
 TICK_S: Final = 0.2
-SEES: Final = {Met.GOOD: "200", Met.REFUSED: "401", Met.NONE: "nothing", Met.DOWN: "nothing", Met.UNSURE: "?"}
+SEES: Final = {Met.GOOD: "200", Met.REFUSED: "refused", Met.NONE: "nothing", Met.DOWN: "nothing", Met.UNSURE: "?"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Wishes:
 
 def play(wishes: Wishes, view: View) -> Verdict:
     """One run.  Raises StageFailed where it could not even begin."""
-    with Stage(cast(wishes.duration), no_keyring=wishes.no_keyring) as stage:
+    with Stage(cast(wishes.duration), scale_of(wishes.duration), no_keyring=wishes.no_keyring) as stage:
         run = _Run(wishes, view, stage)
         verdict = judge(run.perform())
     _close(view, verdict, stage.roles)
@@ -51,10 +53,13 @@ class _Run:
     def __init__(self, wishes: Wishes, view: View, stage: Stage) -> None:
         names = [role.name for role in stage.roles]
         self._wishes, self._view, self._stage = wishes, view, stage
-        self._crowd = Crowd(names, stage.setting.socket, stage.service.base_url)
+        self._crowd = Crowd(stage.roles, stage.setting.socket, stage.service)
         self._monitor = Monitor(names, stage.setting.socket)
-        self._narrator = Narrator()
+        self._narrator = Narrator({role.name: role.kind for role in stage.roles})
         self._notes: deque[tuple[float, str]] = deque()
+        self._floor = Floor(
+            stage.roles, stage.setting.socket, stage.service, self._note, deaf=wishes.sabotage == "deaf"
+        )
         self._told = 0
         self._broken: list[BaseException] = []
 
@@ -62,36 +67,31 @@ class _Run:
         """Everything up to the evidence."""
         stage = self._stage
         stage.start_daemon()
-        first_tokens = self._enrol()
+        self._enrol()
         self._introduce()
         self._crowd.start()
+        self._floor.start()
         self._monitor.start()
         self._wait_for_first_leases()
-        props = Props(
-            stage, self._monitor, self._note, scale_of(self._wishes.duration), first_tokens, {}, [],
-            self._wishes.sabotage,
-        )  # fmt: skip
+        props = Props(stage, self._monitor, self._note, scale_of(self._wishes.duration), self._wishes.sabotage)
         began = time.time()
         self._note(f"START  every reader holds a token that works; {self._wishes.duration:g} s from now on count")
         self._watch(props, began)
         self._crowd.stop()
+        self._floor.stop()
         ended = time.time()
         stage.look_after(ended)
         self._monitor.stop()
         self._narrate()
         return self._gather(props, began, ended)
 
-    def _enrol(self) -> dict[str, str]:
+    def _enrol(self) -> None:
         """Give every account that needs one a grant, over the socket like any operator."""
-        tokens: dict[str, str] = {}
         client = self._stage.client()
-        for role in self._stage.roles:
-            if role.contract != "issue":
-                tokens[role.name] = self._stage.service.mint(CLIENT, role.name)
-                grant = {"secrets": {"refresh_token": tokens[role.name]}}
-                client.call("POST", f"/v1/accounts/{role.name}/import", grant)
+        for name, opening in self._stage.openings.items():
+            if opening.grant:
+                client.call("POST", f"/v1/accounts/{name}/import", {"secrets": dict(opening.grant)})
         client.close()
-        return tokens
 
     def _introduce(self) -> None:
         stage, say = self._stage, self._view.say
@@ -99,20 +99,23 @@ class _Run:
         lost = ", ".join(role.name for role in stage.roles if role.is_lost)
         said = next((event for event in stage.events if event.get("event") == "daemon.started"), {})
         say(f"freshd, the real daemon (freshd run, pid {stage.pid}), owns the secrets of {len(lives)} accounts.")
-        say(f"A sandbox service hands out tokens that live {min(lives):g} to {max(lives):g} s, and breaks on purpose.")
+        say("A sandbox stands in for an OAuth 2.0 service, for Feishu, and for Futu with two brokers.")
+        say(f"It hands out tokens that live {min(lives):g} to {max(lives):g} s, and breaks on purpose.")
         say(
             f"{len(lives) * EACH} readers, {EACH} for each account, ask freshd's socket for a token every "
             f"{POLL_SECONDS:g} s and try it at the service."
         )
+        say(f"{len(self._floor.traders)} programs hold a trading connection each, logged in with a broker's token.")
         say(f"Custodian: {said.get('custodian')}; placement: {said.get('placement')}. It is {stage.custody.words}.")
         say(f"One account, {lost}, will lose an answer that nobody can get back: it must end parked, with a remedy.")
         say()
 
     def _wait_for_first_leases(self) -> None:
         give_up_at = time.monotonic() + FIRST_LEASES_S
-        while not self._crowd.are_served():
+        while not (self._crowd.are_served() and self._floor.are_logged_in()):
             if time.monotonic() > give_up_at:
                 missing = sorted({one.account for one in self._crowd.readers if one.mood is not Met.GOOD})
+                missing = missing or sorted(one.account for one in self._floor.traders if not one.is_logged_in)
                 raise StageFailed("these accounts never had a first token: " + ", ".join(missing))
             self._narrate()
             time.sleep(TICK_S)
@@ -133,7 +136,8 @@ class _Run:
             for act in script.acts(self._wishes.sabotage):
                 time.sleep(max(0.0, began + act.at * self._wishes.duration - time.time()))
                 act.play(props)
-                script.wait_for_renewals(props, time.time())
+                if act.settles:
+                    script.wait_for_renewals(props, time.time())
         except Exception as error:  # noqa: BLE001 - told by the main thread
             self._broken.append(error)
 
@@ -159,28 +163,35 @@ class _Run:
         return (role.name, role.contract, str(seen.get("phase", "")), ends, due, *counts, sees)
 
     def _count(self, event: str, account: str) -> int:
-        return sum(1 for one in self._stage.events if one.get("event") == event and one.get("account") == account)
+        return sum(1 for one in self._stage.events if kind_of(one) == event and one.get("account") == account)
 
     def _gather(self, props: Props, began: float, ended: float) -> Evidence:
         stage = self._stage
         return Evidence(
             began=began, ended=ended, accounts=[self._account(role) for role in stage.roles], downs=tuple(stage.downs),
             kills=stage.kills, comebacks=stage.comebacks, storms=tuple(props.storms), revoked=props.revoked,
+            voided=props.voided, futu=self._futu(props),
             events=tuple(stage.events), deaths=stage.deaths,
             troubles=[f"the script broke off: {error}" for error in self._broken],
         )  # fmt: skip
 
+    def _futu(self, props: Props) -> FutuEvidence:
+        tally = self._stage.service.tally(UID)
+        return FutuEvidence(tally, props.expired, props.told_no_cid, props.cut, self._floor.diaries())
+
     def _account(self, role: Role) -> AccountEvidence:
-        page = self._stage.service.page(role.name)
+        page = self._stage.service.page(role.label)
         readers = self._crowd.of(role.name)
         return AccountEvidence(
             name=role.name,
+            kind=role.kind,
             renews_every=role.renews_every,
             expected_parked=role.is_lost,
             reads=sum(reader.reads for reader in readers),
             readings=[line for reader in readers for line in reader.diary],
-            arrivals=[Arrival(call["at"], call["outcome"]) for call in page["calls"]],
+            arrivals=[Arrival(call["at"], call["outcome"], call["grant_type"]) for call in page["calls"]],
             samples=self._monitor.samples[role.name],
+            wishes=[wish for reader in readers for wish in reader.wishes],
             counters=page["counters"],
             lost=sum(1 for commit in page["commits"] if commit["doubt"] == "lost_after_commit"),
             final=self._monitor.now.get(role.name, {}),

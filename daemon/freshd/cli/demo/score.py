@@ -1,20 +1,27 @@
 """From evidence to a verdict.  Pure, and suspicious: what was not seen to go well has failed.
 
 `spent_uses` and `doubtful_replays` are the service's own counts (see the sandbox), renewals and heals are counted in
-the daemon's log, everything else comes from the readers' diaries and the service's books.
+the daemon's log (a code for the stock is no renewal, and is counted apart), everything else comes from the readers'
+diaries and the service's books.
+
+Every account is held to the same: no gap but healing, no spent token, still renewing.  What must have happened for the
+run to prove anything is demanded of each service by itself (`feishu`, `futu`; of OAuth 2.0 here), so that nothing that
+one of them shows stands for what another one did not.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from freshd.cli.demo import feishu, futu
+from freshd.cli.demo.cast import BROKER, FUTU, OAUTH2
 from freshd.cli.demo.evidence import AccountEvidence, Evidence
 from freshd.cli.demo.lapses import Lapses, lapses
-from freshd.cli.demo.lateness import lateness, percentile
+from freshd.cli.demo.lateness import lateness, percentile, waits
 
 RESOLUTION_S = 0.01
 """Gaps are rounded up to this, so that no gap is rounded away: 0 means none.  A clock read twice and a reply on the
@@ -23,7 +30,8 @@ RENEWALS_SHARE = 0.5
 """An account must have renewed at least this share of what the time allows: storm, restart and jitter take some."""
 UNWATCHED_MOST_S = 3.0
 """A reader that proved nothing for longer than this might have missed something: the machine was too busy to judge."""
-ANSWERED = frozenset({"granted", "early", "pending"})
+STOCKS = "repull"
+ANSWERED = frozenset({"granted", "early", "pending", "answered"})
 AT_WORK = frozenset({"live", "spending"})
 JSON_NAMES = (
     "name", "refreshes", "heals", "reads", "late_p99_s", "spent_uses", "doubtful_replays", "gap_s", "expected_parked",
@@ -37,6 +45,7 @@ class AccountScore:
     gap_s      all of it; `healing_s` is the part between a revocation and the healed token, which nobody can avoid
     broken_s   the rest of the gap: must be nothing
     down_s     no part of the gap
+    more       of accounts at Futu: see `futu.counts`
     """
 
     name: str
@@ -56,10 +65,11 @@ class AccountScore:
     failed_calls: int
     phase: str
     remedy: str
+    more: Mapping[str, int] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """Its part of the JSON line."""
-        return {name: getattr(self, name) for name in JSON_NAMES}
+        return {name: getattr(self, name) for name in JSON_NAMES} | dict(self.more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +90,19 @@ class Verdict:
 
 def judge(evidence: Evidence) -> Verdict:
     """All accounts, then everything that is not as it should be."""
-    told = Counter((str(event.get("event")), str(event.get("account"))) for event in evidence.events)
+    told = Counter((kind_of(event), str(event.get("account"))) for event in evidence.events)
     accounts = tuple(_score(one, evidence, told) for one in evidence.accounts)
-    failures = [*_happenings(evidence, accounts)]
+    failures = [*_happenings(evidence, accounts), *feishu.failures(evidence), *futu.failures(evidence)]
     for one, score in zip(evidence.accounts, accounts, strict=True):
         failures += _expected(one, score) if one.expected_parked else _healthy(one, score, evidence)
         failures += _never(score)
     return Verdict(accounts, tuple(failures))
+
+
+def kind_of(event: Mapping[str, Any]) -> str:
+    """What a line of the daemon's log counts as: its name, but for what only fills a stock."""
+    name = str(event.get("event"))
+    return "stock.filled" if name == "refresh.succeeded" and event.get("rung") == STOCKS else name
 
 
 def rounded_up(seconds: float) -> float:
@@ -95,7 +111,7 @@ def rounded_up(seconds: float) -> float:
 
 
 def _score(one: AccountEvidence, evidence: Evidence, told: Mapping[tuple[str, str], int]) -> AccountScore:
-    late = percentile(lateness(one.arrivals, one.samples, evidence.downs), 0.99)
+    late = percentile(_late(one, evidence), 0.99)
     worst = _worst(one, evidence)
     return AccountScore(
         name=one.name,
@@ -115,14 +131,23 @@ def _score(one: AccountEvidence, evidence: Evidence, told: Mapping[tuple[str, st
         failed_calls=sum(1 for call in one.arrivals if call.outcome not in ANSWERED) + one.lost,
         phase=str(one.final.get("phase", "unknown")),
         remedy=str(one.final.get("remedy") or ""),
+        more=futu.counts(one.name, evidence) if one.kind in (FUTU, BROKER) else {},
     )
+
+
+def _late(one: AccountEvidence, evidence: Evidence) -> list[float]:
+    """Where leases are made on demand there is no due moment but what a reader asks for."""
+    if one.kind in (FUTU, BROKER):
+        return waits(one.arrivals, one.wishes, evidence.downs, evidence.ended)
+    return lateness(one.arrivals, one.samples, evidence.downs)
 
 
 def _worst(one: AccountEvidence, evidence: Evidence) -> Lapses:
     """The largest of each number among its readers; a reader without a diary has seen nothing but a gap."""
     span = (evidence.began, evidence.ended)
+    refused = {**evidence.revoked, **evidence.voided}
     found = [
-        lapses((line for line in one.readings if line.reader == reader), span, evidence.downs, evidence.revoked)
+        lapses((line for line in one.readings if line.reader == reader), span, evidence.downs, refused)
         for reader in sorted({line.reader for line in one.readings})
     ] or [Lapses(gap_s=span[1] - span[0])]
     return Lapses(
@@ -143,7 +168,8 @@ def _healthy(one: AccountEvidence, score: AccountScore, evidence: Evidence) -> I
     if score.phase not in AT_WORK:
         yield f"{one.name} ended {score.phase}; it should still be renewing"
     if score.late_p99_s is None:
-        yield f"{one.name}: no renewal's due moment was seen, so nobody knows whether it was late"
+        seen = "reader had to ask" if one.kind in (FUTU, BROKER) else "renewal's due moment was seen"
+        yield f"{one.name}: no {seen}, so nobody knows whether it was late"
 
 
 def _expected(one: AccountEvidence, score: AccountScore) -> Iterator[str]:
@@ -167,17 +193,19 @@ def _never(score: AccountScore) -> Iterator[str]:
 
 
 def _happenings(evidence: Evidence, accounts: tuple[AccountScore, ...]) -> Iterator[str]:
-    """What must have happened for the run to prove anything."""
+    """What must have happened to the OAuth 2.0 accounts, and to the daemon, for the run to prove anything."""
     yield from _ends(evidence)
+    plain = [one for one in evidence.accounts if one.kind == OAUTH2]
     if not any(account.expected_parked for account in accounts):
         yield "no account was meant to lose its answer for good"
-    if not any(one.lost for one in evidence.accounts if not one.expected_parked):
+    if not any(one.lost for one in plain if not one.expected_parked):
         yield "no account that can recover lost an answer after the service's commit"
-    if not _struck(evidence):
+    if not _struck(plain, evidence):
         yield "there was no storm: the service answered no renewal with 5xx"
     if not evidence.revoked:
         yield "the service revoked no token"
-    if not sum(account.heals for account in accounts):
+    names = {one.name for one in plain}
+    if not sum(account.heals for account in accounts if account.name in names):
         yield "no refused token was healed"
     for event in evidence.events:
         if event.get("event") == "bug":
@@ -195,7 +223,7 @@ def _ends(evidence: Evidence) -> Iterator[str]:
         yield f"the daemon ended by itself {evidence.deaths} times"
 
 
-def _struck(evidence: Evidence) -> bool:
+def _struck(accounts: Sequence[AccountEvidence], evidence: Evidence) -> bool:
     failures = ("status", "bad_gateway", "oauth_error")
-    calls = [call for one in evidence.accounts for call in one.arrivals if call.outcome in failures]
+    calls = [call for one in accounts for call in one.arrivals if call.outcome in failures]
     return any(start <= call.at <= end + 0.5 for call in calls for start, end in evidence.storms)

@@ -2,18 +2,22 @@
 
 | share of the run | act |
 |---|---|
+| 5 % | the code that `futu-hk` has in stock ends; the next time that `futu-us` asks for one it is told 20029 |
 | 5 % | an answer each is lost after the service's commit: `chat`, `photos`, `deploy-bot` can recover, `bank` cannot |
-| 28 % | the service revokes the tokens of `mail`, `backup` and `metrics-bot` |
+| 28 % | `futu-hk` cuts its trading connections and refuses the signature in use |
+| 28 % | the services revoke the tokens of `mail`, `backup`, `metrics-bot` and `feishu-user` |
 | 38 % | kill -9 while `crm` is waiting for an answer that the service has committed; restart |
 | 60 % | a storm: every renewal is answered 503 |
 | 88 % | the service revokes the token of `files`: the restarted daemon heals too |
 
 These are the earliest moments.  A fault begins when the one before it is over and every account that is still at work
 has been renewed since: on a busy machine the run takes longer, and no two troubles add up to one that nobody survives.
+Where leases are made on demand, that means a lease in hand and a code in stock.  Two faults at one moment strike
+different accounts.
 
-The kill waits, for at most two seconds, until no strict account is about to renew: between the service's commit and the
-escrow there is a window that no order of writes can close.  How wide it is, the kill table measures (`scripts/crash`);
-here it would add a second parked account to one run in some hundred, and teach nothing.
+The kill waits, for at most three seconds, until no strict account is about to renew, nor the login at Futu: between the
+service's commit and the escrow there is a window that no order of writes can close.  How wide it is, the kill table
+measures (`scripts/crash`); here it would add a second parked account to one run in some hundred, and teach nothing.
 
 A sabotage leaves an act out, or adds one that must turn the verdict.
 """
@@ -23,13 +27,13 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
-from freshd.cli.demo.cast import CLIENT, Role
+from freshd.cli.demo import broker_acts
+from freshd.cli.demo.cast import CLIENT, FEISHU, OAUTH2, Role
 from freshd.cli.demo.monitor import Monitor
-from freshd.cli.demo.stage import Stage
+from freshd.cli.demo.props import Act, Props
 from freshd.client import ClientError
 
 SABOTAGE: Final = {
@@ -40,10 +44,18 @@ SABOTAGE: Final = {
     "no-revocation": "no token is revoked",
     "pause": "an operator pauses photos, whose lease then ends",
     "second-writer": "another program presents calendar's first refresh token, which is long spent",
+    "no-expiry": "no broker's code expires",
+    "no-20029": "no broker is told 20029",
+    "20029-for-ever": "the broker that is told 20029 never gets a code again",
+    "no-cut": "no trading connection is cut",
+    "deaf": "the programs that hold trading connections do not report what is refused",
+    "second-login": "another program logs in at Futu, twice in a row",
+    "second-feishu": "another program presents feishu-user's first refresh token, which is long spent",
 }
 STORM_S: Final = 4.0
 """In the usual run.  A strict account holds its one replay back for half of its margin, 4.2 s at the least."""
 QUIET_S: Final = 0.4
+QUIET_MOST_S: Final = 3.0
 FLIGHT_S: Final = 6.0
 LOOK_S: Final = 0.02
 DOWN_S: Final = 0.3
@@ -52,45 +64,27 @@ DOWN_S: Final = 0.3
 RECOVERY_S: Final = 12.0
 """Longer than any life: what has not been renewed by then never will be."""
 
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Props:
-    """What acts are done with.  `first_tokens`: the refresh tokens as they were minted."""
-
-    stage: Stage
-    monitor: Monitor
-    say: Say
-    scale: float
-    first_tokens: dict[str, str]
-    revoked: dict[str, float]
-    storms: list[tuple[float, float]]
-    sabotage: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """`at`: share of the run."""
-
-    at: float
-    name: str
-    play: Callable[[Props], None]
-
 
 def acts(sabotage: str) -> Sequence[Act]:
     """The programme."""
     whole = [
+        Act(0.05, "expiry", broker_acts.expire, settles=False),
+        Act(0.05, "20029", broker_acts.refuse_a_code, settles=False),
         Act(0.05, "answers", lose_answers),
-        Act(0.28, "revocation", lambda props: revoke(props, ("mail", "backup", "metrics-bot"))),
+        Act(0.28, "cut", broker_acts.cut, settles=False),
+        Act(0.28, "revocation", lambda props: revoke(props, ("mail", "backup", "metrics-bot", "feishu-user"))),
         Act(0.38, "kill", kill),
         Act(0.60, "storm", storm),
         Act(0.88, "revocation", lambda props: revoke(props, ("files",))),
     ]
-    if sabotage == "pause":
-        whole.append(Act(0.10, "pause", pause))
-    if sabotage == "second-writer":
-        whole.append(Act(0.10, "second-writer", present_again))
+    extra = {
+        "pause": pause,
+        "second-writer": present_again,
+        "second-login": broker_acts.log_in_twice,
+        "second-feishu": present_to_feishu,
+    }
+    if sabotage in extra:
+        whole.append(Act(0.10, sabotage, extra[sabotage]))
     kept = [act for act in whole if sabotage != f"no-{act.name}"]
     return sorted(kept, key=lambda act: act.at)
 
@@ -107,11 +101,12 @@ def lose_answers(props: Props) -> None:
 
 def revoke(props: Props, names: Sequence[str]) -> None:
     """The service refuses tokens that it gave out."""
+    kinds = {role.name: role.kind for role in props.stage.roles}
     for name in names:
         at = time.time()
         token = props.stage.service.revoke(name)
         if token is not None:
-            props.revoked[token] = at
+            (props.revoked if kinds[name] == OAUTH2 else props.voided)[token] = at
     props.say(f"FAULT  the service has revoked the tokens of {_and(names)}: their readers will meet 401 and report it")
 
 
@@ -135,8 +130,8 @@ def storm(props: Props) -> None:
     """503 for every renewal: a gateway's bare page for some, the service's own word for others."""
     service, roles = props.stage.service, props.stage.roles
     length = STORM_S * props.scale
-    own = [role.name for role in roles if role.own_word]
-    rules = [service.break_it("oauth_error", error="temporarily_unavailable", status=503, label=name) for name in own]
+    own = [role for role in roles if role.own_word]
+    rules = [service.break_it(**_own_word(role)) for role in own]
     rules.append(service.break_it("status", status=503))
     since = time.time()
     props.say(f"FAULT  a storm: for {length:.1f} s the service answers every renewal with 503")
@@ -145,6 +140,13 @@ def storm(props: Props) -> None:
         service.mend(rule)
     props.storms.append((since, time.time()))
     props.say("       the storm is over")
+
+
+def _own_word(role: Role) -> dict[str, Any]:
+    """How the service itself says that it cannot just now."""
+    if role.kind == FEISHU:
+        return {"fault": "feishu_code", "code": 20072, "label": role.label}
+    return {"fault": "oauth_error", "error": "temporarily_unavailable", "status": 503, "label": role.label}
 
 
 def pause(props: Props) -> None:
@@ -156,29 +158,52 @@ def pause(props: Props) -> None:
 
 def present_again(props: Props) -> None:
     """Sabotage: a second program owns a copy of the refresh token, and uses it."""
-    status = props.stage.service.present(CLIENT, props.first_tokens["calendar"])
+    status = props.stage.service.present(CLIENT, props.stage.openings["calendar"].grant["refresh_token"])
     props.say(f"SABOTAGE  another program has presented calendar's first refresh token: {status}")
 
 
+def present_to_feishu(props: Props) -> None:
+    """Sabotage: the same at Feishu, where it ends the whole grant."""
+    role = next(role for role in props.stage.roles if role.kind == FEISHU)
+    opening = props.stage.openings[role.name]
+    wish = {"grant_type": "refresh_token", "client_id": role.app_id, "client_secret": opening.secret, **opening.grant}
+    status = props.stage.service.present_to("/oauth/v3/token", wish)
+    props.say(f"SABOTAGE  another program has presented {role.name}'s first refresh token: {status}")
+
+
 def wait_for_renewals(props: Props, since: float) -> None:
-    """Return when every account at work has been renewed after a moment, or RECOVERY_S later."""
-    waiting = {role.name for role in props.stage.roles}
+    """Return when every account at work has been renewed after a moment, or RECOVERY_S later.
+
+    Accounts on demand have recovered when there is a lease, and a code in stock where one is kept.
+    """
+    waiting = {role.name for role in props.stage.roles if not role.is_on_demand}
+    on_demand = [role.name for role in props.stage.roles if role.is_on_demand]
     give_up_at = time.monotonic() + RECOVERY_S
-    while waiting and not props.stage.is_down and time.monotonic() < give_up_at:
+    while not props.stage.is_down and time.monotonic() < give_up_at:
         time.sleep(LOOK_S)
-        waiting -= {name for name in waiting if not props.monitor.is_at_work(name)}
         events = [event for event in props.stage.events if event["at"] > since]
         waiting -= {str(event.get("account")) for event in events if event.get("event") == "refresh.succeeded"}
+        waiting -= {name for name in waiting if not props.monitor.is_at_work(name)}
+        if not waiting and all(_has_recovered(props.monitor, name) for name in on_demand):
+            return
+
+
+def _has_recovered(monitor: Monitor, account: str) -> bool:
+    """Whether it has what it needs; also where nobody but a person can help."""
+    is_whole = monitor.phase(account) == "live" and monitor.left(account) > 0 and monitor.is_stocked(account)
+    return is_whole or not monitor.is_at_work(account)
 
 
 def _wait_for_quiet(props: Props) -> None:
-    strict = [role for role in props.stage.roles if role.contract == "strict"]
-    give_up_at = time.monotonic() + 2.0
+    strict = [role for role in props.stage.roles if role.contract in ("strict", "ticket")]
+    give_up_at = time.monotonic() + QUIET_MOST_S
     while time.monotonic() < give_up_at and not all(_is_quiet(props.monitor, role) for role in strict):
         time.sleep(LOOK_S)
 
 
 def _is_quiet(monitor: Monitor, role: Role) -> bool:
+    if role.is_on_demand:
+        return monitor.phase(role.name) == "live" and monitor.left(role.name) - role.asks_for_s > QUIET_S
     due = monitor.due(role.name)
     return monitor.phase(role.name) != "spending" and (due is None or due - time.time() > QUIET_S)
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import shutil
 import sys
 import tempfile
@@ -23,9 +22,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from freshd.cli.demo import cast, custody
-from freshd.cli.demo.cast import Role, Setting
+from freshd.cli.demo import custody
+from freshd.cli.demo.cast import Role
 from freshd.cli.demo.child import Child
+from freshd.cli.demo.configuration import Setting, configuration
+from freshd.cli.demo.openings import Opening, open_all
 from freshd.cli.demo.service import Service
 from freshd.client import Client, ClientError
 
@@ -38,13 +39,18 @@ class StageFailed(RuntimeError):
 
 
 class Stage:
-    """A context manager: entered, the sandbox is up and the configuration written; left, everything is gone."""
+    """A context manager: entered, the sandbox is up and the configuration written; left, everything is gone.
 
-    def __init__(self, roles: Sequence[Role], *, no_keyring: bool = False) -> None:
+    openings  how each account begins, by name: known once it is entered
+    """
+
+    def __init__(self, roles: Sequence[Role], scale: float = 1.0, *, no_keyring: bool = False) -> None:
         self.roles = roles
+        self.openings: Mapping[str, Opening] = {}
         self.events: list[Mapping[str, Any]] = []
         self.downs: list[tuple[float, float]] = []
         self.kills = self.comebacks = self.deaths = 0
+        self._scale = scale
         self._no_keyring = no_keyring
         self._said: list[str] = []
         self._children: list[Child] = []
@@ -60,8 +66,9 @@ class Stage:
             environ = {key: value for key, value in os.environ.items() if not key.startswith("FRESHD_")}
             self.custody = custody.choose(self.folder, self._children, environ, no_keyring=self._no_keyring)
             self.setting = Setting(
-                self.folder, self.service.base_url, os.geteuid(), self.custody.custodian, self.custody.placement
-            )
+                self.folder, self.service.base_url, os.geteuid(), self.custody.custodian, self.custody.placement,
+                self._scale,
+            )  # fmt: skip
             self._write()
         except BaseException:
             self._strike()
@@ -148,17 +155,15 @@ class Stage:
             told = json.loads(spoken[0])
         except ValueError:
             raise StageFailed("the sandbox did not come up: " + spoken[0]) from None
-        return Service(told["base_url"], told["control_url"])
+        return Service(told["base_url"], told["control_url"], told["trade_url"])
 
     def _write(self) -> None:
         """The configuration and the clients' secrets; the sandbox learns of both."""
+        self.openings = open_all(self.service, self.roles, self._scale)
         for role in self.roles:
-            self.service.promise(cast.promises(role))
-            if role.contract == "issue":
-                secret = secrets.token_urlsafe(24)
-                self.service.register(role.name, secret)
-                self._keep(self.setting.secret(role), secret)
-        self._keep(self.folder / "freshd.toml", cast.configuration(self.setting, self.roles))
+            if role.has_secret:
+                self._keep(self.setting.secret(role), self.openings[role.name].secret)
+        self._keep(self.folder / "freshd.toml", configuration(self.setting, self.roles))
 
     def _keep(self, path: Path, text: str) -> None:
         path.touch(mode=0o600)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from freshd.cli.demo.cast import BROKER, FUTU
 from freshd.cli.demo.score import AccountScore
 
 Event = Mapping[str, Any]
@@ -16,12 +17,19 @@ IN_DOUBT: Final = {
     "grace": "a spent token still works for a while here: freshd asks again at once",
     "reusable": "its refresh token works many times: freshd asks again",
 }
+AT_FUTU: Final = {
+    (BROKER, "strict"): "its code works once and counts as spent: freshd asks for another",
+    (BROKER, "reusable"): "nothing can be spent here, asks again",
+    (FUTU, "strict"): "its ticket may be spent: freshd waits, {left} s of the signature in hand are left",
+}
+"""What the same means where the secret has another name."""
 
 
 class Narrator:
-    """Knows which accounts are in trouble, and since when."""
+    """Knows which accounts are in trouble, and since when.  `kinds`: of accounts, by name, where they are known."""
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: Mapping[str, str] | None = None) -> None:
+        self._kinds = kinds or {}
         self._troubled: dict[str, float] = {}
         self._refused: dict[str, float] = {}
         self._tellers: dict[str, Callable[[str, Event], str | None]] = {
@@ -35,6 +43,8 @@ class Narrator:
             "lease.refused": self._report,
             "lease.healed": self._healed,
             "account.parked": self._parked,
+            "climb.started": self._climbing,
+            "lease.withdrawn": self._withdrawn,
         }
 
     def tell(self, events: Iterable[Event]) -> Iterator[tuple[float, str]]:
@@ -57,8 +67,12 @@ class Narrator:
     def _doubt(self, account: str, event: Event) -> str:
         self._is_new(account, event)
         left = max(0.0, float(event.get("usable_for") or 0.0))
-        said = IN_DOUBT.get(str(event.get("contract")), "freshd decides by its contract").format(left=f"{left:.1f}")
+        said = self._in_doubt(account, str(event.get("contract"))).format(left=f"{left:.1f}")
         return f"no usable answer ({event.get('why')}); {said}"
+
+    def _in_doubt(self, account: str, contract: str) -> str:
+        said = IN_DOUBT.get(contract, "freshd decides by its contract")
+        return AT_FUTU.get((self._kinds.get(account, ""), contract), said)
 
     def _replay(self, _account: str, event: Event) -> str | None:
         if event.get("why") and event.get("replays") == 1:
@@ -79,7 +93,7 @@ class Narrator:
     def _lost(self, account: str, event: Event) -> str | None:
         if not self._is_new(account, event):
             return None
-        return f"no usable answer ({event.get('why')}); {IN_DOUBT['reusable']}"
+        return f"no usable answer ({event.get('why')}); {self._in_doubt(account, 'reusable')}"
 
     def _renewed(self, account: str, event: Event) -> str | None:
         since = self._troubled.pop(account, None)
@@ -92,6 +106,12 @@ class Narrator:
     def _healed(self, account: str, event: Event) -> str:
         since = self._refused.pop(account, float(event["at"]))
         return f"healed: a new token {float(event['at']) - since:.2f} s after the report, without a restart"
+
+    def _climbing(self, _account: str, event: Event) -> str:
+        return f"next it takes the way called {event.get('rung')}, after {event.get('why')}"
+
+    def _withdrawn(self, _account: str, _event: Event) -> str:
+        return "what its token was made of is void: the token is withdrawn, another is made"
 
     def _parked(self, account: str, event: Event) -> str:
         self._troubled.pop(account, None)
@@ -113,7 +133,14 @@ def epilogue(score: AccountScore, about: str) -> str:
     did = [f"{count} {what}{'s' * (count != 1)}" for count, what in counts if count]
     went = f"got over {', '.join(did)}" if did else "nothing went wrong"
     state = "still renewing" if score.phase in ("live", "spending") else f"ended {score.phase}"
-    return f"{about}: {went}; {state}"
+    return "; ".join([f"{about}: {went}", *_at_futu(score.more), state])
+
+
+def _at_futu(more: Mapping[str, int]) -> Iterator[str]:
+    """What the service counted of an account there."""
+    if more:
+        soon = f", {more['authority_too_soon']} too soon" if more["authority_too_soon"] else ""
+        yield f"{more['repulls']} codes asked for, {more['authority_calls']} logins{soon}, {more['sms']} SMS"
 
 
 FOOTER: Final = (
@@ -121,9 +148,11 @@ FOOTER: Final = (
     "         0.01 s, from the last proof that it worked to the next; without down, which is listed apart.",
     "down     seconds without a daemon after the token in hand had ended.",
     "healing  the part of the gap from a token's revocation until its successor was in hand: nobody can know of it",
-    "         before the first 401.  The demo fails if it takes more than 1 s, or if there is any other gap.",
+    "         before the first refusal.  The demo fails if it takes more than 1 s, or if there is any other gap.",
     "late     99th percentile of a renewal's arrival at the service less the due moment that the socket had shown,",
-    "         less the seconds without a daemon.",
+    "         less the seconds without a daemon.  At Futu, where nothing is due before a reader asks for more life",
+    "         than its token has left: of the arrival of the call that makes a token less that question; waiting for",
+    "         the code that the call takes is late, too.",
     "spent    presentations of a token known to be spent; replays: of one that nobody could know about. Both as the",
     "         service counts them.",
 )

@@ -144,7 +144,7 @@ def _table(head: Row, rows: Sequence[Row]) -> Table:
 
     table = Table(*head, box=box.SIMPLE, pad_edge=False)
     for row in rows:
-        style = "red" if {"parked", "nothing", "401"} & set(row) else ""
+        style = "red" if {"parked", "nothing", "refused"} & set(row) else ""
         table.add_row(*(Text(cell, style=style) for cell in row))
     return table
 

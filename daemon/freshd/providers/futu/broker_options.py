@@ -1,6 +1,6 @@
 """What an account of kind `futu-broker`, one broker of a platform account, may say in the configuration.
 
-Same rules as `futu_options`.  That `platform` names an account of kind futu, and that no two accounts are the same
+Same rules as `options`.  That `platform` names an account of kind futu, and that no two accounts are the same
 broker of one platform, is seen with all accounts side by side (`config.accounts`).
 """
 
@@ -22,6 +22,10 @@ from freshd.providers.http import DEADLINE_SECONDS, Route, origin
 
 LARGEST_ID: Final = 2**31 - 1
 """The service counts brokers in 32 bits."""
+REPULL_SECONDS: Final = 15.0
+"""Nobody knows how often a code may be asked for; a limit is feared, and ten seconds are supposed.  Readers of a broker
+whose customer id was refused wait so long for the second and last try.
+"""
 
 
 class Options(BaseModel):
@@ -45,7 +49,7 @@ class Options(BaseModel):
     hand_out: Literal["lease", "code"] = "lease"
     scheduled: bool = False
     min_interval: Seconds = 5.0
-    repull_interval: Seconds = 60.0
+    repull_interval: Seconds = REPULL_SECONDS
     backoff_cap: Cap = 600.0
     daily: Daily | None = 200
     deadline: Deadline = DEADLINE_SECONDS

@@ -29,7 +29,8 @@ Daily = Annotated[int, Field(ge=1)]
 Deadline = Annotated[float, Field(gt=0, le=300, allow_inf_nan=False)]
 INTERVAL_SECONDS: Final = 75.0
 """A second login within a minute is taken for abuse (code 15), and repeated abuse locks accounts.  Our pace counts from
-the intent, not from the call's arrival; a slow connection, or a crash in between, must not bring two closer than that."""
+the intent, not from the call's arrival: a slow connection, or a crash in between, must not bring two closer than that.
+"""
 
 
 class Options(BaseModel):
