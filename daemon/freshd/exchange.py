@@ -215,7 +215,8 @@ class Exchange:
         if not flight.rung.spends:
             await self._persist(lambda: self._vault.note(rows), rescue)
             return Refusal(flight.order.attempt, rejected)
-        if flight.intent.replays and rejected.remedy not in JUDGES_SECRET:
+        judges = rejected.remedy in JUDGES_SECRET and rejected.again is None
+        if flight.intent.replays and not judges:
             await self._put_back(uncounted(flight.intent), rows, line, rescue)
             return Refusal(flight.order.attempt, rejected)
         standing = await self._keep(flight, rejected, rows, line, rescue)

@@ -82,7 +82,7 @@ def told_of(flight: Flight, rejected: Rejected) -> Change | None:
     if not rejected.keep or grant is None:
         return None
     secrets = MappingProxyType({**grant.secrets, **rejected.keep})
-    return Change(flight.order.account, grant=replace(grant, secrets=secrets), drop=rejected.drop)
+    return Change(flight.order.account, grant=replace(grant, secrets=secrets), drop=rejected.drop, adds=True)
 
 
 def dropped(flight: Flight, rejected: Rejected) -> frozenset[str]:

@@ -35,7 +35,7 @@ from freshd.core.happenings import (
 )
 from freshd.core.lifecycle import is_in_air
 from freshd.core.model import Moment, Standing
-from freshd.core.state import Plan, State
+from freshd.core.state import Phase, Plan, State
 from freshd.errors import FreshdError, KeyringUnavailable, VaultLocked
 from freshd.exchange import Exchange
 from freshd.flight import DEADLINE_SECONDS
@@ -212,6 +212,8 @@ class Supervisor:
         elif anew:
             self._by_account[name].adopt(member.plan, member.provider)
             self.post(name, Reconfigured())
+        elif self.state(name).phase is Phase.PARKED:
+            self.post(name, Reconfigured())  # what was to be corrected may lie in a secret's file, or at the service
         if was.paused and not member.paused and name not in self._paused:
             self.post(name, Resumed())
 

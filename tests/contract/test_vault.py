@@ -128,6 +128,40 @@ class VaultContract:
         with pytest.raises(Stale):
             await vault.commit(own, "member", [Change("member", grant("old"))], {}, line())
 
+    async def test_I5_what_a_refusal_brought_is_kept_and_the_doubt_beneath_stands_again(
+        self, bed: Bed, vault: Vault
+    ) -> None:
+        await enrolled(bed, vault, "a")
+        doubted = await intent_on(vault, "a", "flight-lost")
+        await vault.intend(doubted, {})
+        await vault.doubt(doubted, {}, line("lost"))
+        over = replace(doubted, flight="flight-over", rung="login", earlier=(Earlier("refresh", doubted.sent),))
+        await vault.intend(over, {})
+        brought = Change("a", grant("canary-refresh-1", check="canary-dvs"), adds=True)
+        told = (await vault.commit(over, "a", [brought], {}, line("20")))["a"]
+        await bed.rest(told)
+        assert told.intent is not None
+        assert (told.intent.rung, told.held) == ("refresh", {"refresh_token", "check"})
+        assert (await vault.read("a")).grant == grant("canary-refresh-1", check="canary-dvs")
+
+    async def test_what_a_relative_adds_leaves_a_doubt_alone_and_an_answer_in_escrow_too(
+        self, bed: Bed, vault: Vault
+    ) -> None:
+        await enrolled(bed, vault, "head")
+        await enrolled(bed, vault, "member")
+        doubted = await intent_on(vault, "head", "flight-lost")
+        await vault.intend(doubted, {})
+        added = Change("head", grant("canary-refresh-1", sig="canary-sig"), adds=True)
+        told = await vault.commit(None, "member", [Change("member", grant("canary-code")), added], {}, line())
+        assert told["head"].intent is not None
+        assert told["head"].held == {"refresh_token", "sig"}
+        again = replace(doubted, flight="flight-two", generation=2)
+        await vault.intend(again, {})
+        await vault.escrow(again, REPLY)
+        late = Change("head", grant("canary-refresh-1", sig="canary-other"), adds=True)
+        told = await vault.commit(None, "member", [Change("member", grant("canary-code-2")), late], {}, line())
+        assert (told["head"].generation, told["head"].escrowed) == (2, True)
+
     async def test_a_lease_made_of_what_is_forgotten_goes_with_it(self, bed: Bed, vault: Vault) -> None:
         await enrolled(bed, vault, "a")
         intent = await intent_on(vault, "a", "flight-reset")

@@ -114,7 +114,7 @@ class FakeVault:
             if old is not None and old[1] is not None:
                 self.disk.quarantine.append(old)
         aside = {change.account: change.withheld for change in changes if not self._apply(change)}
-        if intent is not None and intent.account in aside:
+        if intent is not None and (intent.account in aside or any(c.adds and c.account == account for c in changes)):
             self._stand_again(intent)
         self._done("commit", rows, account, line)
         told = {name: self.standing(name) for name in {account, *(change.account for change in changes)}}

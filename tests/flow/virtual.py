@@ -154,3 +154,15 @@ class Daemon:
 
     async def _resolve(self, reference: SecretRef) -> Secret:
         return Secret(self._secrets["/".join(reference.where)])
+
+
+def healed_by(daemon: Daemon, account: str, since: float) -> str:
+    """The rung of an account's last new lease since that true second; empty where it is parked, or had none.
+
+    A rung that only fills the stock brings no lease.
+    """
+    ladder = daemon.supervisor.members[account].plan.ladder
+    fillers = {rung.name for rung in ladder if rung.stocks}
+    good = (e for at, e in daemon.events if at >= since and e.account == account and e.name == "refresh.succeeded")
+    rungs = [rung for rung in (str(event.fields["rung"]) for event in good) if rung not in fillers]
+    return "" if daemon.state(account).parked is not None or not rungs else rungs[-1]

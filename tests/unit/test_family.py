@@ -218,6 +218,25 @@ def test_I5_a_code_that_was_burnt_by_a_crash_is_never_presented_again() -> None:
     assert calls(house, "hk")[:3] == ["auth", "repull", "auth"]
 
 
+@pytest.mark.parametrize(
+    "upper",
+    [("15", Remedy.PERSON, {"again": 90.0}), ("busy", Remedy.WAIT, {}), ("odd", Remedy.CLIMB, {"known": False})],
+)
+def test_I5_a_lost_code_stays_lost_whatever_is_said_of_the_next_way(
+    upper: tuple[str, Remedy, dict[str, object]],
+) -> None:
+    house = family(sig="web-0")
+    code, remedy, more = upper
+    member(house, "hk").planned = [Lost("cut"), Lost("cut"), refusal(code, remedy, **more)]
+
+    async def work() -> None:
+        for _ in range(5):
+            await house.desk.demand("hk", 60.0, 400.0)
+
+    house.live(work)
+    assert member(house, "hk").codes.count("hk-code-0") == 1
+
+
 def test_a_refused_code_is_replaced_and_a_heal_needs_no_restart() -> None:
     house = family(sig="web-0")
     house.providers["hk"].script = [refusal("990004", Remedy.CLIMB, dead=["code"], known=False)]
@@ -403,14 +422,15 @@ SAID = st.sampled_from(
         None, None, None, None, Lost("cut"), NotSent("no route"), Reply(502, (), b"<html>"),
         refusal("20029", Remedy.RESET), refusal("odd", Remedy.CLIMB, known=False),
         refusal("odd", Remedy.CLIMB, known=False, dead=["code"]), refusal("15", Remedy.PERSON, again=90.0),
-        refusal("busy", Remedy.WAIT),
+        refusal("busy", Remedy.WAIT), refusal("2", Remedy.PERSON), refusal("off", Remedy.CONFIG),
+        refusal("known", Remedy.CLIMB), refusal("20", Remedy.PERSON, keep={"check": "dvs"}),
     ]
 )  # fmt: skip
 ACTS = st.tuples(st.sampled_from(["want hk", "want us", "refuse hk", "sleep", "long sleep", "crash"]), st.floats(0, 1))
 
 
 @given(st.lists(SAID, max_size=12), st.lists(SAID, max_size=30), st.lists(ACTS, min_size=3, max_size=8))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_I5_whatever_is_answered_no_code_leaves_twice_and_no_window_is_broken(
     logins: list[Said | None], others: list[Said | None], acts: list[tuple[str, float]]
 ) -> None:

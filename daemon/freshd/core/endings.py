@@ -152,8 +152,11 @@ def _rejected(plan: Plan, state: State, event: Refusal, now: Moment) -> Outcome:
         state, standing=_told_of(state, event.standing), last_outcome=rejected.code, failures=state.failures + 1
     )
     settled = state.doubt
-    if settled is not None and settled.rung == state.rung and rejected.remedy in SETTLES_DOUBT:
-        state = replace(state, phase=Phase.LIVE, doubt=doubt_of(settled.earlier, settled.why))
+    is_worth_another = rejected.again is not None and is_new
+    judges = rejected.remedy in SETTLES_DOUBT and not is_worth_another
+    if settled is not None and settled.rung == state.rung and judges:
+        rest = doubt_of(settled.earlier, settled.why)
+        state = replace(state, phase=Phase.LIVE if rest is None else Phase.DOUBTFUL, doubt=rest)
     was_doubtful = settled is not None and settled.told and state.doubt is None
     fields = {"code": rejected.code, "rung": state.rung, "needs": rejected.remedy.value, "detail": rejected.detail}
     told: list[Effect] = [Tell(Event("refresh.rejected", account, fields))]
@@ -163,7 +166,7 @@ def _rejected(plan: Plan, state: State, event: Refusal, now: Moment) -> Outcome:
         advice = f"freshd explain {account}"
         told += [Tell(Event("code.unknown", account, {"code": rejected.code}, advice))] if is_new else []
         state = replace(state, not_before=now.boot + UNKNOWN_CODE_WAIT_SECONDS, barred=state.rung)
-    if rejected.again is not None and is_new:
+    if rejected.again is not None and is_worth_another:
         return replace(state, not_before=now.boot + rejected.again, barred=state.rung), told
     after, more = _apply_remedy(plan, state, rejected, now)
     if had_lease and state.lease is None:

@@ -17,6 +17,7 @@ from freshd.core.happenings import Demanded, Happening, Probed, Refused, Settled
 from freshd.core.model import Moment
 from freshd.core.outcome import Remedy
 from freshd.core.state import REFUSED_IN_A_ROW, Phase, Plan, State, Want
+from freshd.core.ways import top
 
 Outcome = tuple[State, list[Effect]]
 RETRYABLE_BY_FORCE: Final = frozenset({Remedy.CONFIG, Remedy.UNAVAILABLE, Remedy.BUG, Remedy.WAIT, Remedy.REREAD})
@@ -74,7 +75,7 @@ def forced_while_parked(_plan: Plan, state: State, _event: Happening, _now: Mome
     return replace(unpark(state), want=Want.FORCE), []
 
 
-def refused(_plan: Plan, state: State, event: Happening, _now: Moment) -> Outcome:
+def refused(plan: Plan, state: State, event: Happening, _now: Moment) -> Outcome:
     """One heal per fingerprint; the suspect lease stays served meanwhile.
 
     After two fresh leases refused in a row healing stops, and only healing: renewal by schedule goes on, so that no
@@ -82,7 +83,7 @@ def refused(_plan: Plan, state: State, event: Happening, _now: Moment) -> Outcom
     """
     if not isinstance(event, Refused) or not _is_about_us(state, event):
         return state, []
-    in_a_row = state.refused + 1 if state.fresh else 0
+    in_a_row = state.refused + 1 if _counts(plan, state) else 0
     account = state.standing.account
     told = [Tell(Event("lease.refused", account, {"fingerprint": event.fingerprint}))]
     marked = replace(state, suspect=event.fingerprint, refused=in_a_row)
@@ -94,12 +95,12 @@ def refused(_plan: Plan, state: State, event: Happening, _now: Moment) -> Outcom
     return marked, [*told]
 
 
-def refused_quietly(_plan: Plan, state: State, event: Happening, _now: Moment) -> Outcome:
+def refused_quietly(plan: Plan, state: State, event: Happening, _now: Moment) -> Outcome:
     """In the air or parked: remember it, the next lease answers; a fresh lease that was refused counts."""
     if not isinstance(event, Refused) or not _is_about_us(state, event):
         return state, []
     told = Tell(Event("lease.refused", state.standing.account, {"fingerprint": event.fingerprint}))
-    return replace(state, suspect=event.fingerprint, refused=state.refused + 1 if state.fresh else 0), [told]
+    return replace(state, suspect=event.fingerprint, refused=state.refused + 1 if _counts(plan, state) else 0), [told]
 
 
 def refused_in_doubt(_plan: Plan, state: State, event: Happening, _now: Moment) -> Outcome:
@@ -173,6 +174,12 @@ def _is_about_us(state: State, event: Refused) -> bool:
     if not event.dead or state.lease is None or state.suspect == event.fingerprint:
         return False
     return state.lease.fingerprint == event.fingerprint
+
+
+def _counts(plan: Plan, state: State) -> bool:
+    """Whether a refusal of this lease speaks against healing: it is fresh, and not one that works once anyway."""
+    first = top(plan, state)
+    return state.fresh and not (first is not None and first.is_consumed)
 
 
 def _dies_at_once(contract: Contract) -> bool:

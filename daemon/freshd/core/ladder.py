@@ -27,6 +27,7 @@ class Rung:
     on_demand     taken when somebody needs a lease, not by the lease's own end; a grant that ages is still renewed
     asks          the relative that takes this step for us; nothing is sent for this account
     is_final      in doubt what it presents counts as spent and is never presented again
+    is_consumed   the lease it yields works once: that it is refused afterwards is its ordinary end, not a misfortune
     reuse         what presenting its secrets again does; None: as the contract says
     """
 
@@ -41,6 +42,7 @@ class Rung:
     on_demand: bool = False
     asks: str | None = None
     is_final: bool = False
+    is_consumed: bool = False
     reuse: Reuse | None = None
     pace: Pace = field(default_factory=Pace)
 

@@ -168,7 +168,7 @@ class Change:
     withheld: str | None = None
     """Why the answer must not be published (wrong identity): committed aside, never leased (design 4)."""
     adds: bool = False
-    """To a relative: something besides what it may be in doubt about, so that a doubt of its own stands (I5)."""
+    """Something besides what the account may be in doubt about: a doubt that it was in stands again with it (I5)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,8 @@ class Journal:
                 self._supersede(db, change.account, wall)
         told = [change for change in changes if not (change.adds and self._is_answered(db, change.account))]
         aside = [(change.account, change.withheld) for change in told if not self._apply(db, change, wall)]
-        if intent is not None and any(name == intent.account for name, _ in aside):
+        unchanged = {name for name, _ in aside} | {change.account for change in told if change.adds}
+        if intent is not None and intent.account in unchanged:
             self._stand_again(db, intent)
         return {name: why or "" for name, why in aside}
 

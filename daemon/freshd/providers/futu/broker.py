@@ -151,12 +151,13 @@ def ladder_of(options: Options) -> Ladder:
     spend = Rung(
         BROKER_AUTH, who | stock, on_demand=not options.scheduled, is_final=True, pace=pace_of(options, BROKER_AUTH)
     )
+    hands_out = options.hand_out == "code"
     pull = Rung(
-        REPULL, who | {f"{above}/{WEB_SIG}"}, stocks=frozenset() if options.hand_out == "code" else stock,
+        REPULL, who | {f"{above}/{WEB_SIG}"}, stocks=frozenset() if hands_out else stock, is_consumed=hands_out,
         reuse=Reuse.REUSABLE, pace=pace_of(options, REPULL),
     )  # fmt: skip
     ask = Rung(ASK_PLATFORM, spends=False, asks=above, pace=pace_of(options, ASK_PLATFORM))
-    return (pull, ask) if options.hand_out == "code" else (spend, pull, ask)
+    return (pull, ask) if hands_out else (spend, pull, ask)
 
 
 def make(account: AccountSettings, deps: Deps, relatives: Sequence[AccountSettings] = ()) -> Broker:

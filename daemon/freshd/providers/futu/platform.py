@@ -10,7 +10,7 @@ Rungs, top to bottom
 A login is never made twice within its interval, by whatever rung: the service takes that for abuse.  One login serves
 all brokers of the family.  By default it is made when somebody needs it, or when the ticket grows old.
 
-Nothing of this was ever tried on the real service (`futu_unknowns`).
+Nothing of this was ever tried on the real service (`unknowns`).
 """
 
 from __future__ import annotations
