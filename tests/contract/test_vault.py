@@ -141,7 +141,7 @@ class VaultContract:
         told = (await vault.commit(over, "a", [brought], {}, line("20")))["a"]
         await bed.rest(told)
         assert told.intent is not None
-        assert (told.intent.rung, told.held) == ("refresh", {"refresh_token", "check"})
+        assert (told.intent.rung, told.held) == ("refresh", frozenset({"refresh_token", "check"}))
         assert (await vault.read("a")).grant == grant("canary-refresh-1", check="canary-dvs")
 
     async def test_what_a_relative_adds_leaves_a_doubt_alone_and_an_answer_in_escrow_too(

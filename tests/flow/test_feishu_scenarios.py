@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(300)
 REFRESH = "refresh_token"
 DROPPED = f"{REFRESH} granted (lost_after_commit)"
 MOST_GAP_SECONDS = 1.5
-ADVISED = "correct the account's configuration, then reload: freshd explain {name}"
+ADVISED = "mend it, in the configuration or at the service, then reload, or: freshd refresh {name}"
 ENROL = "freshd enrol {name}"
 
 

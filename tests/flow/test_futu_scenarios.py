@@ -63,7 +63,7 @@ EXPECTED: Mapping[str, Expected] = {
     "login-20": person("20"),
     "login-33": person("33"),
     "login-2": person("2"),
-    "login-11": person("11", "correct the account's configuration, then reload: freshd explain {name}"),
+    "login-11": person("11", "mend it, in the configuration or at the service, then reload, or: freshd refresh {name}"),
     "two-machines": Expected(None, "", "20", ENROL),
     "signature-refused": Expected(("hk broker_auth granted",), LEASE),
     "trading-connection": Expected(None, LEASE),

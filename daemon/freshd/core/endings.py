@@ -191,7 +191,7 @@ def _apply_remedy(plan: Plan, state: State, rejected: Rejected, now: Moment) -> 
                 state, Parked(rejected.code, Remedy.PERSON, f"freshd enrol {account}", None, rejected.detail), now
             )
         case Remedy.CONFIG:
-            advice = f"correct the account's configuration, then reload: freshd explain {account}"
+            advice = f"mend it, in the configuration or at the service, then reload, or: freshd refresh {account}"
             return park(state, Parked(rejected.code, Remedy.CONFIG, advice, None, rejected.detail), now)
         case Remedy.UNAVAILABLE:
             return _unavailable(state, rejected, now)
