@@ -34,7 +34,7 @@ from freshd.core.happenings import (
     Settled,
 )
 from freshd.core.lifecycle import is_in_air
-from freshd.core.model import Moment, Standing
+from freshd.core.model import Standing
 from freshd.core.state import Phase, Plan, State
 from freshd.errors import FreshdError, KeyringUnavailable, VaultLocked
 from freshd.exchange import Exchange
@@ -42,12 +42,9 @@ from freshd.flight import DEADLINE_SECONDS
 from freshd.keeper import Keeper, Shelf
 from freshd.pacer import Pacer
 from freshd.ports import Alarms, Clock, Provider, Published, Vault
+from freshd.ticks import Ticks
 
-TICK_SECONDS: Final = 10.0
-"""No wait exceeds 37 s (design 7); the watchdog wants a sign of life more often than that."""
 UNLOCK_SECONDS: Final = 2.0
-STEP_SECONDS: Final = 2.0
-"""A change of wall minus boot, or of boot minus monotonic, beyond this is a step or a suspend; slewing stays below."""
 PERSIST_SECONDS: Final = 15.0
 
 
@@ -88,7 +85,7 @@ class Supervisor:
         self._by_account: dict[str, Keeper] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._shelf = Shelf(clock, alarms, self._launch, tell, self._show, self._withdraw)
-        self._last: tuple[Moment, float] | None = None
+        self._ticks = Ticks(clock, alarms, tell, self.ring, lambda: list(self._by_account))
         self.unlocked = asyncio.Event()
         self.failed: asyncio.Future[FreshdError] = asyncio.get_running_loop().create_future()
         """Resolved when the daemon cannot go on: the vault turned out to be unusable once its key came."""
@@ -146,8 +143,8 @@ class Supervisor:
         """Begin: boot every account if `load` found the vault open, else go on asking for its key."""
         for member in members:
             self._enlist(member)
-        self._last = self._clocks()
-        self.spawn(self._ticks(), "ticks")
+        self._ticks.begin()
+        self.spawn(self._ticks.run(), "ticks")
         if self.locked:
             self.spawn(self._unlock(), "unlock")
         else:
@@ -288,25 +285,9 @@ class Supervisor:
         self._boot_all()
         self.tell(Event("vault.unlocked", None))
 
-    async def _ticks(self) -> None:
-        while True:
-            await asyncio.sleep(TICK_SECONDS)
-            self.tick()
-
     def tick(self) -> None:
-        """Notice steps and suspends; keep near alarms placed."""
-        before, self._last = self._last, self._clocks()
-        jumps = {} if before is None else _jumps(before, self._last)
-        realign = getattr(self._alarms, "realign", None)
-        if realign is not None:
-            realign()
-        for name, seconds in jumps.items():
-            self.tell(Event(name, None, {"seconds": round(seconds, 3)}))
-        for account in list(self._by_account) if jumps else ():
-            try:
-                self.ring(account)
-            except Exception as error:  # noqa: BLE001 - a bug met with one account must not end the ticks of all
-                self.tell(Event("bug", account, {"kind": type(error).__name__}))
+        """Notice steps and suspends now; also what feeds the watchdog."""
+        self._ticks.tick()
 
     def erased(self, account: str) -> None:
         """Its record is gone: a configured account begins anew, of any other nothing more is known."""
@@ -324,19 +305,8 @@ class Supervisor:
         """Accounts whose flight is under way."""
         return {name: self.state(name) for name in self.members if is_in_air(self.state(name))}
 
-    def _clocks(self) -> tuple[Moment, float]:
-        return self.clock.now(), asyncio.get_running_loop().time()
-
     def _show(self, published: Published) -> None:
         self.leases[published.lease.account] = published
 
     def _withdraw(self, account: str) -> None:
         self.leases.pop(account, None)
-
-
-def _jumps(before: tuple[Moment, float], after: tuple[Moment, float]) -> dict[str, float]:
-    (was, mono_was), (now, mono_now) = before, after
-    slept = (now.boot - was.boot) - (mono_now - mono_was)
-    stepped = (now.wall - was.wall) - (now.boot - was.boot)
-    jumps = {"clock.resumed": slept} if slept > STEP_SECONDS else {}
-    return jumps | ({"clock.stepped": stepped} if abs(stepped) > STEP_SECONDS else {})

@@ -16,7 +16,8 @@ from freshd.cli.alerting.command import DEADLINE_SECONDS as COMMAND_SECONDS
 from freshd.config import Surroundings, load
 from freshd.flight import DEADLINE_SECONDS
 from freshd.providers.profiles import packaged
-from freshd.supervisor import PERSIST_SECONDS, TICK_SECONDS
+from freshd.supervisor import PERSIST_SECONDS
+from freshd.ticks import TICK_SECONDS
 from tests import alert_rules
 from tests.config_schema import KINDS
 

@@ -16,7 +16,7 @@ from freshd.core.pace import Pace
 from freshd.core.state import Phase
 from freshd.errors import KeyringUnavailable, StoreError, VaultForeign, VaultLocked
 from freshd.ports import Published, Shortfall
-from freshd.supervisor import TICK_SECONDS, _jumps
+from freshd.ticks import TICK_SECONDS, _jumps
 from tests.fakes.house import House, only, slowly
 from tests.fakes.provider import ISSUE, PERSON, REFRESH, FakeProvider, enrolled, refusal, tokens
 from tests.fakes.time import VirtualTime
@@ -571,7 +571,7 @@ def test_one_account_that_raises_keeps_no_other_from_being_looked_at() -> None:
                 raise RuntimeError("canary")
             ring(account)
 
-        house.supervisor.ring = raising  # type: ignore[method-assign]
+        house.supervisor._ticks._ring = raising
         house.time.step(600.0)
         await asyncio.sleep(3 * TICK_SECONDS)
         house.time.suspend(2 * HOUR)
@@ -693,3 +693,20 @@ def test_each_family_has_one_keeper_and_each_account_an_own_family_by_default() 
         assert house.supervisor.keeper("x") is house.supervisor.keeper("y")
 
     house.live(work)
+
+
+def test_a_bug_in_one_tick_is_told_and_the_next_tick_comes() -> None:
+    house = House(FakeProvider("mail"), disk=only("mail", time := VirtualTime()), time=time)
+    ticks: list[float] = []
+
+    def realign() -> None:
+        ticks.append(house.time.boot())
+        raise LookupError("a bug of the alarms")
+
+    async def work() -> None:
+        house.alarms.realign = realign  # type: ignore[attr-defined]
+        await asyncio.sleep(3 * TICK_SECONDS + 1.0)
+
+    house.live(work)
+    assert len(ticks) == 3
+    assert house.told.count("bug") == 3

@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from freshd.core import ladder
-from freshd.core.arrange import park, publish, stuck, unusable
+from freshd.core.arrange import park, publish, unusable
 from freshd.core.beginnings import grant_gone, recovered
-from freshd.core.effects import Effect, Tell, Withdraw
+from freshd.core.effects import Effect, Tell
 from freshd.core.events import Event, Fields
 from freshd.core.happenings import (
     Broke,
@@ -28,20 +28,13 @@ from freshd.core.happenings import (
 )
 from freshd.core.life import aged
 from freshd.core.model import Moment, Standing
-from freshd.core.outcome import Rejected, Remedy
-from freshd.core.pace import RETRY_AFTER_CAP
-from freshd.core.state import REFUSED_IN_A_ROW, Doubt, Parked, Phase, Plan, State, Want, doubt_of
-from freshd.core.ways import barred_until, below, is_quiet
+from freshd.core.outcome import Remedy
+from freshd.core.refusals import rejected, told_of
+from freshd.core.state import REFUSED_IN_A_ROW, Doubt, Parked, Phase, Plan, State, Want
+from freshd.core.ways import is_quiet
 
 Outcome = tuple[State, list[Effect]]
 BUG_WAIT_SECONDS: Final = 300.0
-UNKNOWN_CODE_WAIT_SECONDS: Final = 300.0
-"""An unknown refusal stops this round: nothing for this long, and then no faster than the back-off."""
-UNAVAILABLE_WAIT_SECONDS: Final = 900.0
-SETTLES_DOUBT: Final = frozenset({Remedy.CLIMB, Remedy.RESET, Remedy.PERSON})
-"""Refusals that judge the secret itself.  Any other (slow down, bad client) says nothing of what came of it before."""
-CLIMBS_MOST: Final = 3
-"""Refused rungs without a lease in between, after which the whole ladder rests: it would go round in circles."""
 UNABLE_WAIT_SECONDS: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Our own store, keyring or vault could not: nothing was sent, so trying again soon costs nothing."""
 
@@ -143,97 +136,6 @@ def _stranger_enrolled(state: State, why: str) -> Outcome:
     return after, [Tell(Event("identity.wrong", account, {"why": why})), Tell(told)]
 
 
-def _rejected(plan: Plan, state: State, event: Refusal, now: Moment) -> Outcome:
-    rejected: Rejected = event.rejected
-    account = state.standing.account
-    is_new = state.last_outcome != rejected.code
-    had_lease = state.lease is not None
-    state = replace(
-        state, standing=_told_of(state, event.standing), last_outcome=rejected.code, failures=state.failures + 1
-    )
-    settled = state.doubt
-    is_worth_another = rejected.again is not None and is_new
-    judges = rejected.remedy in SETTLES_DOUBT and not is_worth_another
-    if settled is not None and settled.rung == state.rung and judges:
-        rest = doubt_of(settled.earlier, settled.why)
-        state = replace(state, phase=Phase.LIVE if rest is None else Phase.DOUBTFUL, doubt=rest)
-    was_doubtful = settled is not None and settled.told and state.doubt is None
-    fields = {"code": rejected.code, "rung": state.rung, "needs": rejected.remedy.value, "detail": rejected.detail}
-    told: list[Effect] = [Tell(Event("refresh.rejected", account, fields))]
-    if was_doubtful:
-        told.append(Tell(Event("doubt.resolved", account, {"spent": rejected.remedy is Remedy.CLIMB})))
-    if not rejected.known:
-        advice = f"freshd explain {account}"
-        told += [Tell(Event("code.unknown", account, {"code": rejected.code}, advice))] if is_new else []
-        state = replace(state, not_before=now.boot + UNKNOWN_CODE_WAIT_SECONDS, barred=state.rung)
-    if rejected.again is not None and is_worth_another:
-        return replace(state, not_before=now.boot + rejected.again, barred=state.rung), told
-    after, more = _apply_remedy(plan, state, rejected, now)
-    if had_lease and state.lease is None:
-        more = [Withdraw(), Tell(Event("lease.withdrawn", account, {"code": rejected.code})), *more]
-    return after, [*told, *more]
-
-
-def _apply_remedy(plan: Plan, state: State, rejected: Rejected, now: Moment) -> Outcome:
-    account = state.standing.account
-    match rejected.remedy:
-        case Remedy.WAIT:
-            wait = now.boot + min(rejected.retry_after or 0.0, RETRY_AFTER_CAP)
-            return replace(state, not_before=max(barred_until(state, state.rung or ""), wait), barred=state.rung), []
-        case Remedy.CLIMB:
-            return _climb(plan, state, rejected, now)
-        case Remedy.RESET:
-            return _reset(state, rejected, now)
-        case Remedy.REREAD:
-            return replace(state, not_before=now.boot + UNABLE_WAIT_SECONDS[0], barred=None), []
-        case Remedy.PERSON:
-            return park(
-                state, Parked(rejected.code, Remedy.PERSON, f"freshd enrol {account}", None, rejected.detail), now
-            )
-        case Remedy.CONFIG:
-            advice = f"mend it, in the configuration or at the service, then reload, or: freshd refresh {account}"
-            return park(state, Parked(rejected.code, Remedy.CONFIG, advice, None, rejected.detail), now)
-        case Remedy.UNAVAILABLE:
-            return _unavailable(state, rejected, now)
-        case Remedy.BUG:
-            advice = f"freshd explain {account}; please report it"
-            return park(state, Parked(rejected.code, Remedy.BUG, advice, None, rejected.detail), now)
-
-
-def _climb(plan: Plan, state: State, rejected: Rejected, now: Moment) -> Outcome:
-    """Take the next way down; whoever climbed again and again without a lease in between waits for a while."""
-    account = state.standing.account
-    lower = below(plan, state, state.rung or "")
-    if lower is None and state.helpless:
-        return stuck(plan, state, now)
-    if lower is None:
-        return park(state, Parked(rejected.code, Remedy.PERSON, f"freshd enrol {account}", None, rejected.detail), now)
-    if not rejected.known:
-        state = replace(state, barred=lower.name)
-    if state.climbs >= CLIMBS_MOST:
-        return _unavailable(replace(state, climbs=0), rejected, now)
-    told = Tell(Event("climb.started", account, {"rung": lower.name, "why": rejected.code}))
-    return replace(state, phase=Phase.CLIMBING, next_rung=lower.name, climbs=state.climbs + 1), [told]
-
-
-def _reset(state: State, rejected: Rejected, now: Moment) -> Outcome:
-    """What the lease was made of is forgotten: the same rung once more, and if that is refused too, later.
-
-    Whoever had a lease is made a new one at once.
-    """
-    state = replace(state, until=None, want=max(state.want, Want.HEAL), suspect=None)
-    if state.resets:
-        return _unavailable(state, rejected, now)
-    told = Tell(Event("climb.started", state.standing.account, {"rung": state.rung, "why": rejected.code}))
-    return replace(state, phase=Phase.CLIMBING, next_rung=state.rung, resets=1), [told]
-
-
-def _unavailable(state: State, rejected: Rejected, now: Moment) -> Outcome:
-    advice = f"freshd explain {state.standing.account}"
-    until = now.boot + UNAVAILABLE_WAIT_SECONDS
-    return park(state, Parked(rejected.code, Remedy.UNAVAILABLE, advice, until, rejected.detail), now)
-
-
 def _doubted(_plan: Plan, state: State, event: Doubted, now: Moment) -> Outcome:
     rung = state.rung or ""
     known = state.doubt
@@ -299,7 +201,7 @@ def _broke(_plan: Plan, state: State, event: Broke, now: Moment) -> Outcome:
 
 _ENDINGS: Final[Mapping[type, Callable[[Plan, State, Any, Moment], Outcome]]] = {
     Committed: _committed,
-    Refusal: _rejected,
+    Refusal: rejected,
     Doubted: _doubted,
     Unsent: _unsent,
     Held: _held,
@@ -312,18 +214,13 @@ _ENDINGS: Final[Mapping[type, Callable[[Plan, State, Any, Moment], Outcome]]] = 
 def _enrolment_failed(plan: Plan, state: State, event: Happening, now: Moment) -> Outcome:
     code = event.rejected.code if isinstance(event, Refusal) else type(event).__name__.lower()
     after, read = _outdated(plan, state, event, now) if isinstance(event, Outdated) else (state, [])
-    standing = _told_of(after, event.standing if isinstance(event, Refusal) else None)
+    standing = told_of(after, event.standing if isinstance(event, Refusal) else None)
     after = replace(after, standing=standing, last_outcome=code)
     rejected = event.rejected if isinstance(event, Refusal) else None
     if isinstance(event, Held) or (rejected is not None and (rejected.remedy is Remedy.WAIT or rejected.keep)):
         return after, []
     told = Event("enrolment.failed", state.standing.account, {"code": code}, f"freshd enrol {state.standing.account}")
     return after, [*read, Tell(told)]
-
-
-def _told_of(state: State, told: Standing | None) -> Standing:
-    """How it stands after an attempt without a new grant; that the journal may be an old copy none can tell (I5)."""
-    return state.standing if told is None else replace(told, held_back=state.standing.held_back)
 
 
 def _replayed(plan: Plan, state: State, event: Happening) -> list[Effect]:
