@@ -22,7 +22,7 @@ from freshd.core.state import State
 from freshd.errors import KeyringUnavailable, NotPossible
 from freshd.ports import Asked, Provider
 from freshd.supervisor import Supervisor
-from freshd.turn import Verb, decided, is_moved, landed
+from freshd.turn import Verb, decided, landed, must_not_displace
 
 SESSION_SECONDS: Final = 900.0
 MAX_SESSIONS: Final = 64
@@ -51,7 +51,7 @@ class Enrolment:
 
     async def _begin(self, account: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
         provider: Provider = self._supervisor.keeper(account).provider(account)
-        self._must_not_displace(account)
+        must_not_displace(self._supervisor, account, then="enrol")
         redirect = args.get("redirect_uri")
         asked = await provider.ask(
             str(args.get("flow", "auto")), None if redirect is None else str(redirect),
@@ -75,13 +75,6 @@ class Enrolment:
             return await self._supervisor.vault.read(account)
         except KeyringUnavailable:
             return Record(account)
-
-    def _must_not_displace(self, account: str) -> None:
-        """An attempt would take the place of an answer that waits in escrow: that one comes first (I3)."""
-        standing = self._supervisor.state(account).standing
-        is_usable = not (standing.broken or standing.withheld or standing.dead)
-        if standing.escrowed and is_usable and (standing.held_back or is_moved(self._supervisor, account)):
-            raise NotPossible("an answer of the service waits to be finished", f"freshd confirm {account}; then enrol")
 
     async def _finish_once(self, account: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
         key = str(args.get("session", ""))

@@ -206,7 +206,8 @@ class Exchange:
         )
         self._trace(6)
         others = {name: standing for name, standing in kept.items() if name != intent.account}
-        return Committed(flight.order.attempt, kept[intent.account], answered.notes, MappingProxyType(others))
+        added = frozenset(change.account for change in answered.changes if change.adds)
+        return Committed(flight.order.attempt, kept[intent.account], answered.notes, MappingProxyType(others), added)
 
     async def _refused(self, flight: Flight, rejected: Rejected, rescue: Rescue) -> Ending:
         waits = rejected.remedy in (Remedy.WAIT, Remedy.REREAD) or not rejected.known or rejected.again is not None

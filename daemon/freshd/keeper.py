@@ -98,8 +98,9 @@ class Keeper:
         if after != before:
             self._wake_waiters(account)
             self._tell_kin(account, before, event)
-        for name, standing in event.others.items() if isinstance(event, Committed) else ():
-            self.post(name, Relieved(standing))
+        if isinstance(event, Committed):
+            for name, standing in event.others.items():
+                self.post(name, Relieved(standing, adds=name in event.added))
 
     def _tell_kin(self, account: str, before: State, event: Happening) -> None:
         """Let those that need this account know how it stands now, where that has changed."""
@@ -146,7 +147,7 @@ class Keeper:
 
     def receive(self, plan: Plan, provider: Provider, state: State) -> None:
         """Take on an account that another keeper has released."""
-        self._states[plan.account] = state
+        self._states[plan.account] = kin.parted(state)
         self.adopt(plan, provider)
 
     # -- effects ----------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ Rules
 * Only what is in question can be confirmed: neither a secret that was declared dead (I5) nor a stranger's grant.
 * An import is stored and read back, and nothing of it is spent; `history` changes nothing (I8).
 * What was held once and is held no more is not taken again: it was used, and using it again can end the lineage (I5).
+  Nor is what is held and may be spent: bringing it again proves nothing.
 * No answer holds a secret.
 """
 
@@ -25,11 +26,11 @@ from freshd.core.contract import Reuse
 from freshd.core.happenings import Booted, Forced
 from freshd.core.model import Change, Intent, Secret, Standing
 from freshd.core.state import Phase, State
-from freshd.core.ways import next_job
+from freshd.core.ways import next_job, reuse_of
 from freshd.errors import KeyringUnavailable, NotPossible
 from freshd.ports import Line
 from freshd.supervisor import Supervisor
-from freshd.turn import STEP_WAIT_SECONDS, Verb, decided, is_decided, is_moved, landed, quiet
+from freshd.turn import STEP_WAIT_SECONDS, Verb, decided, is_decided, is_moved, landed, must_not_displace, quiet
 
 
 class Operators:
@@ -191,12 +192,13 @@ class Operators:
         secrets_given = {str(key): Secret(value) for key, value in given.items()}
         change = keeper.provider(account).adopt(secrets_given, supervisor.clock.now(), secrets.token_hex(16))
         async with quiet(self._supervisor, account) as state:
-            await self._must_not_be_spent(account, change)
+            must_not_displace(supervisor, account, then="import")
+            await self._must_not_be_spent(account, change, state)
             kept = await self._write(account, change, "import", state.standing.generation + 1)
         await decided(self._supervisor)
         return {"account": account, "generation": kept.generation}
 
-    async def _must_not_be_spent(self, account: str, change: Change) -> None:
+    async def _must_not_be_spent(self, account: str, change: Change, state: State) -> None:
         """A secret that was held and then replaced was used: presenting it might end the lineage (I5)."""
         keeper, vault = self._supervisor.keeper(account), self._supervisor.vault
         contract, ladder_ = keeper.plan(account).contract, keeper.plan(account).ladder
@@ -204,14 +206,29 @@ class Operators:
             name for rung in ladder_ if (rung.reuse or contract.reuse) is not Reuse.REUSABLE for name in rung.needs
         }
         given = {} if change.grant is None else change.grant.secrets
-        held = frozenset[Secret]()
+        held: Mapping[str, Secret] = {}
         with contextlib.suppress(KeyringUnavailable):
             grant = (await vault.read(account)).grant
-            held = frozenset() if grant is None else frozenset(grant.secrets.values())
+            held = {} if grant is None else grant.secrets
+        in_question = self._in_question(account, state)
         for name in sorted(names & given.keys()):
+            if held.get(name) == given[name] and name in in_question:
+                raise NotPossible(f"freshd holds this {name}, and it may be spent", f"freshd explain {account}")
             with contextlib.suppress(KeyringUnavailable):
-                if given[name] not in held and await vault.knew(account, given[name]):
+                if given[name] not in held.values() and await vault.knew(account, given[name]):
                     raise NotPossible(f"freshd had this {name} before, and used it", f"freshd enrol {account}")
+
+    def _in_question(self, account: str, state: State) -> frozenset[str]:
+        """Names of what is held and may be spent: declared dead, presented without an answer, or of an old journal."""
+        plan, standing = self._supervisor.keeper(account).plan(account), state.standing
+        doubtful = [] if state.doubt is None else [one.rung for one in state.doubt.stack]
+        needs = (
+            rung.needs
+            for rung in plan.ladder
+            if rung.name in doubtful and reuse_of(plan, rung.name) is not Reuse.REUSABLE
+        )
+        old = standing.held if standing.held_back else frozenset[str]()
+        return frozenset(standing.dead).union(old, *needs)
 
     async def _write(self, account: str, change: Change, why: str, generation: int) -> Standing:
         supervisor = self._supervisor

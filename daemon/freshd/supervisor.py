@@ -82,6 +82,7 @@ class Supervisor:
         self._stopping = False
         self._keepers: dict[str, Keeper] = {}
         self._moving: set[str] = set()
+        self._removed: set[str] = set()
         self._by_account: dict[str, Keeper] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._shelf = Shelf(clock, alarms, self._launch, tell, self._show, self._withdraw)
@@ -184,6 +185,7 @@ class Supervisor:
     def reload(self, members: Sequence[Member], changed: frozenset[str], removed: frozenset[str]) -> None:
         """Apply a new configuration: `members` are all of it, `changed` those to be built anew."""
         fresh = {member.plan.account: member for member in members}
+        self._removed = (self._removed | removed) - fresh.keys()
         for name in removed:
             self.post(name, Retired())
         added = [member for name, member in fresh.items() if name not in self._by_account]
@@ -201,6 +203,8 @@ class Supervisor:
         was, self.members[name] = self.members[name], member
         if member.paused and not was.paused:
             self.post(name, Paused())
+        if was.paused and not member.paused and name not in self._paused:
+            self.post(name, Resumed())
         if name in self._moving:
             return
         if member.family != was.family:
@@ -211,23 +215,25 @@ class Supervisor:
             self.post(name, Reconfigured())
         elif self.state(name).phase is Phase.PARKED:
             self.post(name, Reconfigured())  # what was to be corrected may lie in a secret's file, or at the service
-        if was.paused and not member.paused and name not in self._paused:
-            self.post(name, Resumed())
 
     async def _move(self, name: str) -> None:
         """Another family, another keeper: once nothing of the account is in the air, for families have one writer (I1).
 
-        What was configured by then counts, so that reloads which follow each other need one move.
+        What was configured by then counts, so that reloads which follow each other need one move.  An account that was
+        removed meanwhile stays removed.
         """
         old = self._by_account[name]
         await old.landed(name)
         self._moving.discard(name)
-        member = self.members[name]
+        member = self.members.get(name)
+        if member is None:
+            return
         new = self._keeper_of(member.family)
         if new is not old:
             new.receive(member.plan, member.provider, old.release(name))
             self._by_account[name] = new
-        self.post(name, Reconfigured())
+        if name not in self._removed:
+            self.post(name, Reconfigured())
 
     def _keeper_of(self, family: str) -> Keeper:
         return self._keepers.setdefault(family, Keeper(self._exchange, self._shelf, self._trace))

@@ -57,6 +57,14 @@ def is_moved(supervisor: Supervisor, account: str) -> bool:
     return bound is not None and not bound.fits(supervisor.keeper(account).provider(account).binding)
 
 
+def must_not_displace(supervisor: Supervisor, account: str, *, then: str) -> None:
+    """What a person brings would take the place of an answer that waits in escrow: that one comes first (I3)."""
+    standing = supervisor.state(account).standing
+    is_usable = not (standing.broken or standing.withheld or standing.dead)
+    if standing.escrowed and is_usable and (standing.held_back or is_moved(supervisor, account)):
+        raise NotPossible("an answer of the service waits to be finished", f"freshd confirm {account}; then {then}")
+
+
 async def decided(supervisor: Supervisor) -> None:
     """A verb may have been about the last account that was held back; `confirm` does it where this cannot."""
     if is_decided(supervisor):

@@ -234,6 +234,12 @@ class VaultContract:
         assert dict(record.grant.secrets) == {"refresh_token": Secret("canary-r")}
         assert (told.generation, told.intent) == (1, None)
 
+    async def test_what_a_change_names_is_forgotten_even_where_its_grant_holds_it(self, bed: Bed, vault: Vault) -> None:
+        await enrolled(bed, vault, "a")
+        told = await exchange(vault, "a", Change("a", grant("canary-2", step="canary-step"), drop=frozenset({"step"})))
+        assert told.held == {"refresh_token"}
+        assert (await vault.read("a")).grant == grant("canary-2")
+
     async def test_a_lease_that_cost_nothing_leaves_the_generation_alone(self, bed: Bed, vault: Vault) -> None:
         await enrolled(bed, vault, "a")
         flying = await intent_on(vault, "a", "f")
@@ -396,6 +402,45 @@ class VaultContract:
         assert told.intent is not None
         assert (told.intent.rung, told.intent.replays, told.intent.earlier) == ("login", 2, below[:1])
         assert (told.intent.candidate, told.escrowed) == (None, False)
+
+    async def test_I5_what_is_only_added_leaves_the_doubt_below_it_and_what_is_dead(
+        self, bed: Bed, vault: Vault
+    ) -> None:
+        """A refusal may bring what a person's next step needs: that says nothing of what was presented before."""
+        await enrolled(bed, vault, "a", "canary-old")
+        refused = await intent_on(vault, "a", "refused")
+        await vault.intend(refused, {})
+        await vault.close(refused, frozenset(), {}, line("20064"), {"refresh_token": "20064"})
+        over = replace(
+            await intent_on(vault, "a", "over", candidate="line-2"), earlier=(Earlier("login", refused.sent, 1),)
+        )
+        await vault.intend(over, {})
+        added = Change("a", grant("canary-old", check="canary-dvs"), adds=True)
+        told = (await vault.commit(over, "a", [added], {}, line("21")))["a"]
+        assert told.intent is not None
+        assert (told.intent.rung, told.intent.replays, told.intent.candidate) == ("login", 1, None)
+        assert dict(told.dead) == {"refresh_token": "20064"}
+        assert told.held == {"check"}
+
+    async def test_a_relatives_addition_leaves_an_answer_of_its_own_alone(self, bed: Bed, vault: Vault) -> None:
+        """What is added is worth less than an answer that waits to be finished, and than a doubt."""
+        await enrolled(bed, vault, "head")
+        await enrolled(bed, vault, "member")
+        own = await intent_on(vault, "head", "flight-own")
+        await vault.intend(own, {})
+        changes = [Change("member", grant("canary-code")), Change("head", grant("canary-2", sig="s"), adds=True)]
+        first = await intent_on(vault, "member", "flight-1")
+        await vault.intend(first, {})
+        told = await vault.commit(first, "member", changes, {}, line())
+        assert told["head"].intent is not None
+        assert "sig" in told["head"].held
+        again = replace(own, generation=told["head"].generation)
+        await vault.intend(again, {})
+        await vault.escrow(again, REPLY)
+        second = await intent_on(vault, "member", "flight-2")
+        await vault.intend(second, {})
+        told = await vault.commit(second, "member", changes, {}, line())
+        assert (told["head"].generation, told["head"].escrowed) == (again.generation, True)
 
     async def test_the_end_of_an_attempt_counts_once_however_often_it_is_written(self, bed: Bed, vault: Vault) -> None:
         await enrolled(bed, vault, "a")

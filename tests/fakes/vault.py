@@ -114,7 +114,8 @@ class FakeVault:
             if old is not None and old[1] is not None:
                 self.disk.quarantine.append(old)
         aside = {change.account: change.withheld for change in changes if not self._apply(change)}
-        if intent is not None and (intent.account in aside or any(c.adds and c.account == account for c in changes)):
+        own = [change for change in changes if intent is not None and change.account == intent.account]
+        if intent is not None and (intent.account in aside or any(change.adds for change in own)):
             self._stand_again(intent)
         self._done("commit", rows, account, line)
         told = {name: self.standing(name) for name in {account, *(change.account for change in changes)}}
@@ -242,7 +243,8 @@ class FakeVault:
         lease = record.lease if change.lease is None else dataclasses.replace(change.lease, generation=generation)
         self.disk.records[change.account] = Record(change.account, generation, grant or record.grant, lease)
         if grant is not None:
-            self.disk.dead.pop(change.account, None)
+            if not change.adds:
+                self.disk.dead.pop(change.account, None)
             held = EMPTY if record.grant is None else record.grant.secrets
             self.disk.known[change.account] |= {*held.values(), *grant.secrets.values()}
         return True

@@ -704,7 +704,7 @@ def test_a_bug_in_one_tick_is_told_and_the_next_tick_comes() -> None:
         raise LookupError("a bug of the alarms")
 
     async def work() -> None:
-        house.alarms.realign = realign  # type: ignore[attr-defined]
+        house.alarms.realign = realign  # type: ignore[method-assign]
         await asyncio.sleep(3 * TICK_SECONDS + 1.0)
 
     house.live(work)

@@ -100,7 +100,9 @@ def park(state: State, parked: Parked, now: Moment) -> tuple[State, list[Effect]
             "detail": parked.detail or None, "usable_for": _usable_for(state, now),
         }  # fmt: skip
         told.append(Tell(Event("account.parked", state.standing.account, fields, parked.advice)))
-    return replace(state, phase=Phase.PARKED, parked=parked, want=Want.NOTHING, next_rung=None, enrolling=False), told
+    # with a date it goes on by itself: what a relative, or a refused lease, wanted is wanted then still
+    want = state.want if parked.until is not None and state.want is Want.HEAL else Want.NOTHING
+    return replace(state, phase=Phase.PARKED, parked=parked, want=want, next_rung=None, enrolling=False), told
 
 
 def _usable_for(state: State, now: Moment) -> float | None:

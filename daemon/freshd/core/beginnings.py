@@ -43,14 +43,23 @@ def booted(plan: Plan, state: State, event: Happening, now: Moment) -> Outcome:
 
 
 def relieved(plan: Plan, state: State, event: Happening, now: Moment) -> Outcome:
-    """A relative's answer brought something new; what was waited for, doubted or parked for lack of it is over."""
+    """A relative's answer brought something new; what was waited for, doubted or parked for lack of it is over.
+
+    A flight that is in the air meanwhile has not begun: it waits for the family's lock, and will find itself outdated.
+    """
     if not isinstance(event, Relieved) or not state.booted:
         return state, []
     standing = event.standing
+    if event.adds:
+        known = state.standing
+        kept = replace(standing, held_back=known.held_back, withheld=standing.withheld or known.withheld)
+        fresh = aged(plan, state, kept, now, 0.0)
+        return fresh, publish(fresh)
     doubt = state.doubt if standing.intent is not None else None
+    rest, is_flying = Phase.DOUBTFUL if doubt else Phase.LIVE, state.phase in (Phase.SPENDING, Phase.UNSAVED)
     fresh = replace(
-        aged(plan, state, standing, now, 0.0), phase=Phase.DOUBTFUL if doubt else Phase.LIVE, next_rung=None,
-        asked=False, doubt=doubt, not_before=min(state.not_before, now.boot), resets=0,
+        aged(plan, state, standing, now, 0.0), phase=state.phase if is_flying else rest, resting=rest, next_rung=None,
+        asked=False, unhelped=0, ask_from=0.0, doubt=doubt, not_before=min(state.not_before, now.boot), resets=0,
     )  # fmt: skip
     told: list[Effect] = [Tell(Event("relative.helped", plan.account, {"generation": standing.generation}))]
     if doubt is None and state.doubt is not None and state.doubt.told and not is_quiet(plan, state.doubt.rung):

@@ -94,6 +94,7 @@ def _committed(plan: Plan, state: State, event: Committed, now: Moment) -> Outco
         doubt=doubt, parked=None, want=state.want if fills else Want.NOTHING, barren=barren, failures=0,
         suspect=None if is_new else state.suspect, fresh=state.fresh if fills else is_new,
         refused=state.refused if is_new or fills else 0, enrolling=False, resets=0, climbs=state.climbs if fills else 0,
+        unhelped=0, ask_from=0.0,
         not_before=now.boot + (2.0 ** min(barren, 9) if barren else 0.0), barred=None, last_outcome=outcome,
         refreshes=state.refreshes + 1, heals=state.heals + healed,
     )  # fmt: skip

@@ -82,6 +82,8 @@ class Committed:
     notes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     others: Mapping[str, Standing] = field(default_factory=lambda: MappingProxyType({}))
     """Relatives that the same answer brought something; the keeper tells them (`Relieved`)."""
+    added: frozenset[str] = frozenset()
+    """Those of them whom it brought something besides what they may wait for, or be in doubt about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +157,13 @@ class SaveFailed:
 
 @dataclass(frozen=True, slots=True)
 class Relieved:
-    """A relative's answer brought this account something new: it is durable and read back."""
+    """A relative's answer brought this account something new: it is durable and read back.
+
+    adds  something besides: whatever it was parked for, in doubt about, or held back by, stands
+    """
 
     standing: Standing
+    adds: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ Rules
 * Who needs whom stands in the ladder: a rung's `needs` name "ACCOUNT/NAME", a rung's `asks` names an account.
 * Asking sends nothing.  The relative renews by its own ladder, pace and doubt, once for all that asked (I1, I6).
 * Whoever asked waits until its own record brings something new, or until the relative cannot help.
+* A renewal that brought us nothing is no reason for another one: what else is open now is tried, and the relative is
+  asked again after a wait that doubles.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Final
 
 from freshd.core.arrange import RELATIVE, unpark
 from freshd.core.beginnings import recovered
@@ -23,6 +26,9 @@ from freshd.core.state import Phase, Plan, State, Want
 from freshd.core.ways import why_helpless
 
 Outcome = tuple[State, list[Effect]]
+UNHELPED_SECONDS: Final = 900.0
+UNHELPED_CAP_SECONDS: Final = 21_600.0
+"""A quarter of a day: whatever one member lacks, the others keep most of the logins that a day has."""
 
 
 def relatives(plan: Plan) -> frozenset[str]:
@@ -36,20 +42,34 @@ def word_of(plan: Plan, state: State, *, renewed: bool) -> KinChanged:
     return KinChanged(plan.account, state.standing.held, why_helpless(plan, state), renewed)
 
 
-def kin_changed(_plan: Plan, state: State, event: Happening, _now: Moment) -> Outcome:
+def kin_changed(_plan: Plan, state: State, event: Happening, now: Moment) -> Outcome:
     """A relative stands otherwise: it may help now, or not any more; whoever waited for it looks again."""
     if not isinstance(event, KinChanged):
         return state, []
     own = {name for name in state.kin_held if not name.startswith(f"{event.account}/")}
     held = frozenset(own | {f"{event.account}/{name}" for name in event.held})
     heard = replace(state, kin_held=held, helpless=_helpless(state.helpless, event))
-    if state.asked and (event.renewed or event.helpless is not None):
+    if state.asked and event.helpless is not None:
         heard = replace(heard, asked=False)
+    elif state.asked and event.renewed:
+        heard = _unhelped(heard, now)
     if heard.parked is None or heard.phase is not Phase.PARKED or event.helpless is not None:
         return heard, []
     if not heard.parked.code.startswith(RELATIVE):
         return heard, []
     return replace(unpark(heard), parked=None), recovered(heard)
+
+
+def parted(state: State) -> State:
+    """What relatives told that are none any more is forgotten: nobody answers what was asked of them."""
+    return replace(state, asked=False, helpless=MappingProxyType({}), kin_held=frozenset())
+
+
+def _unhelped(state: State, now: Moment) -> State:
+    """The relative has renewed, and nothing of it was for us."""
+    wait = min(UNHELPED_SECONDS * 2.0**state.unhelped, UNHELPED_CAP_SECONDS)
+    waiting = replace(state, asked=False, unhelped=min(state.unhelped + 1, 16), ask_from=now.boot + wait)
+    return replace(unpark(waiting), next_rung=None) if state.phase is Phase.CLIMBING else waiting
 
 
 def needed(_plan: Plan, state: State, _event: Happening, _now: Moment) -> Outcome:

@@ -92,7 +92,7 @@ ROWS: Final[Mapping[type, Mapping[Phase, Handler]]] = {
     Enrolling: _row(hearsay.nothing, beginnings.enrolling, beginnings.enrolling),
     **dict.fromkeys((Committed, Refusal, Doubted, Unsent, Held, Outdated, Unable, Broke), _ENDING_ROW),
     SaveFailed: _row(endings.save_failed, endings.late, endings.late),
-    Relieved: _row(hearsay.nothing, beginnings.relieved, beginnings.relieved),
+    Relieved: _everywhere(beginnings.relieved),
     KinChanged: _everywhere(kin.kin_changed),
     Needed: _everywhere(kin.needed),
     Paused: _everywhere(hearsay.paused),

@@ -168,7 +168,7 @@ class Change:
     withheld: str | None = None
     """Why the answer must not be published (wrong identity): committed aside, never leased (design 4)."""
     adds: bool = False
-    """Something besides what the account may be in doubt about: a doubt that it was in stands again with it (I5)."""
+    """Something besides what the account may be in doubt about, or what is marked dead: both stand (I5)."""
 
 
 @dataclass(frozen=True, slots=True)

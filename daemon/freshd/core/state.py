@@ -133,6 +133,8 @@ class State:
     kin_held    "ACCOUNT/NAME" of every secret that relatives hold
     helpless    relatives that cannot help just now, with the reason
     asked       a relative was asked to renew; nothing is sent until it has
+    unhelped    renewals of that relative in a row that brought us nothing; `ask_from`: boot-time second before which
+                it is not asked again
     climbs      rungs refused since the last lease
     resets      refusals in a row that made us forget what the lease was made of
     not_before  boot-time second before which nothing is tried; `barred`: only that rung, None: any
@@ -175,6 +177,8 @@ class State:
     kin_held: frozenset[str] = frozenset()
     helpless: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     asked: bool = False
+    unhelped: int = 0
+    ask_from: float = 0.0
     climbs: int = 0
     resets: int = 0
     doubt: Doubt | None = None

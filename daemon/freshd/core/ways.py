@@ -5,13 +5,15 @@ Rules
 * A rung that asks a relative is open only while that relative can help.
 * A rung that fills the stock is due when something of it is missing, or when what rests there nears its end; a lease
   is not its business.
+* A relative whose renewal brought nothing is asked again ever more rarely.
+* What lies in stock is used whatever is known of the call that fills it, as long as that call can be made again.
 * A rung taken on demand is due when somebody wants a lease.  A grant that nears its own end is renewed all the same,
   for what comes after that end is a person's work.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from freshd.core import doubt as doubts
@@ -36,15 +38,21 @@ class Job:
 
 def next_job(plan: Plan, state: State, now: Moment) -> Job | None:
     """What would be done next and when; None when only somebody else can bring it about.  Also for `status`."""
+    job = _next(plan, state, now)
+    rung = None if job is None else ladder.find(plan.ladder, job.rung)
+    return job if job is None or rung is None or rung.asks is None else replace(job, at=max(job.at, state.ask_from))
+
+
+def _next(plan: Plan, state: State, now: Moment) -> Job | None:
+    ready = _ready(plan, state)
+    if ready is not None:
+        return Job(max(now.boot, barred_until(state, ready.name)), ready.name)
     if state.phase is Phase.DOUBTFUL and state.doubt is not None:
         advice = doubts.advise(plan, state, state.doubt, now)
         rung = advice.rung or state.doubt.rung
         return Job(max(advice.at, barred_until(state, rung)), rung, advice)
     if state.phase not in (Phase.LIVE, Phase.VACANT, Phase.CLIMBING):
         return None
-    ready = _ready(plan, state)
-    if ready is not None:
-        return Job(max(now.boot, barred_until(state, ready.name)), ready.name)
     if state.asked:
         return None
     if state.phase is Phase.CLIMBING and state.next_rung is not None:
@@ -131,10 +139,19 @@ def wants_lease(state: State) -> bool:
 def _ready(plan: Plan, state: State) -> Rung | None:
     """What makes the lease that somebody waits for out of the stock, whatever is under way to fill that up."""
     filler, first = stock(plan), top(plan, state)
-    if filler is None or first is None or state.doubt is not None or not wants_lease(state):
+    if state.phase not in (Phase.LIVE, Phase.VACANT, Phase.CLIMBING, Phase.DOUBTFUL):
+        return None
+    if filler is None or first is None or not wants_lease(state) or not _leaves_stock_alone(plan, state, filler):
         return None
     is_above = plan.ladder.index(first) < plan.ladder.index(filler)
     return first if is_above and is_stocked(plan, state) else None
+
+
+def _leaves_stock_alone(plan: Plan, state: State, filler: Rung) -> bool:
+    """Whether nothing in doubt is in stock: there is no doubt, or one about filling it up that harms nobody."""
+    if state.doubt is None:
+        return True
+    return state.doubt.rung == filler.name and not state.doubt.earlier and reuse_of(plan, filler.name) is Reuse.REUSABLE
 
 
 def _filler(plan: Plan, state: State) -> Rung | None:

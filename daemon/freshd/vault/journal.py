@@ -152,10 +152,14 @@ class Journal:
                 self._supersede(db, change.account, wall)
         told = [change for change in changes if not (change.adds and self._is_answered(db, change.account))]
         aside = [(change.account, change.withheld) for change in told if not self._apply(db, change, wall)]
-        unchanged = {name for name, _ in aside} | {change.account for change in told if change.adds}
-        if intent is not None and intent.account in unchanged:
+        if intent is not None and self._leaves_doubt(intent, told, dict(aside)):
             self._stand_again(db, intent)
         return {name: why or "" for name, why in aside}
+
+    @staticmethod
+    def _leaves_doubt(intent: Intent, told: Sequence[Change], aside: Mapping[str, object]) -> bool:
+        """Whether the attempt says nothing of what it was made over: set aside, or only something beside."""
+        return intent.account in aside or any(change.adds and change.account == intent.account for change in told)
 
     def _is_answered(self, db: sqlite3.Connection, account: str) -> bool:
         """Whether an answer of the account's own waits to be finished: it is worth more than what a relative adds."""
@@ -194,10 +198,20 @@ class Journal:
             if about is not None and self._is_another_lineage(about, change):
                 return False
             change = replace(change, lease=None)
-        row = row or _blank(change.account)
-        self._remember(db, row, about or About(), change)
-        _write(db, self._changed(row, about or About(), change))
+        row, about = row or _blank(change.account), about or About()
+        dead = self._still_dead(db, about, change)
+        self._remember(db, row, about, change)
+        _write(db, self._changed(row, about, change, dead))
         return True
+
+    def _still_dead(self, db: sqlite3.Connection, about: About, change: Change) -> Mapping[str, str]:
+        """What was declared dead and comes back as it was, beside something else."""
+        given = change.grant.secrets if change.adds and change.grant is not None else {}
+        return {
+            name: code
+            for name, code in about.dead.items()
+            if name in given and fingerprints.knows(db, self._seal, change.account, given[name])
+        }
 
     def _remember(self, db: sqlite3.Connection, row: Row, about: About, change: Change) -> None:
         """What comes into the record is known from now on; of an older journal's record also what it held."""
@@ -225,13 +239,13 @@ class Journal:
         """An enrolment by the wrong person must not displace a grant that still works."""
         return change.grant is not None and about.lineage not in (None, change.grant.lineage)
 
-    def _changed(self, row: Row, about: About, change: Change) -> Row:
+    def _changed(self, row: Row, about: About, change: Change, dead: Mapping[str, str]) -> Row:
         generation = row.generation + 1
         grant = change.grant
         if grant is not None:
             grant = records.without(grant, frozenset(grant.secrets) - change.drop)
             row = records.with_grant(self._seal, row, grant, generation)
-            about = About.of(grant)
+            about = replace(About.of(grant), dead=dead)
         elif change.drop:
             row, about = self._dropped(row, about, change.drop)
         if change.lease is not None:

@@ -247,15 +247,15 @@ class Life:
             assert self.state.standing == before.standing, "secrets are only touched by who names them (I7)"
         for effect in flights:
             if isinstance(effect, Fly):
-                self._check_departure(before, effect)
+                self._check_departure(effect)
         if self.state.phase in (Phase.LIVE, Phase.VACANT):
             assert self.state.doubt is None, "doubt forgotten"
 
-    def _check_departure(self, before: State, fly: Fly) -> None:
+    def _check_departure(self, fly: Fly) -> None:
         """I5: a secret of which nobody knows whether it was spent leaves only as a counted replay."""
         if fly.rung != "refresh":
             return
-        doubt = before.doubt or self.state.doubt
+        doubt = self.state.doubt
         if self.presented_unsure and self.plan.contract.reuse is not Reuse.REUSABLE:
             assert doubt is not None, "a doubtful secret left as if nothing had happened"
             assert fly.replays >= 1, "uncounted"
