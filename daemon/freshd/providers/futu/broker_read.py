@@ -4,7 +4,7 @@ Rules
 -----
 * A new code counts if it is not empty, has a life, and is for the account and the broker that were asked for.  One for
   another account is set aside; one for another broker, and every success that lacks something, acts as a lost answer.
-* 20029 forgets what was made of the broker's codes, the lease; a code in stock was not part of what is refused.
+* 20029 forgets the lease, and a code in stock with it: both belong to the customer id that is not valid any more.
 * A code is spent by its answer, whatever that is, and goes with the same commit that brings the lease.
 * A lease is signature and key; a customer id that does not come stays as it was, and where none was, that is told.
 """
