@@ -496,3 +496,43 @@ def test_I8_status_of_a_member_names_what_is_in_stock_and_whom_it_waits_for() ->
         assert house.desk.health("us").more["stock"] == {"code": True}
 
     house.live(work)
+
+
+def test_I7_a_reset_takes_the_code_in_stock_with_it_for_it_belongs_to_what_is_void() -> None:
+    house = family(sig="web-0")
+    member(house, "hk").planned = [refusal("20029", Remedy.RESET)] * 2
+    known = house.vault.disk.records["hk"]
+    assert known.grant is not None
+    house.vault.disk.records["hk"] = replace(known, grant=replace(known.grant, valid_for=20 * DAY))
+
+    async def work() -> None:
+        await asyncio.sleep(20 * DAY * 2 / 3 + 100.0)
+        assert house.state("hk").phase is Phase.PARKED
+        kept = house.vault.disk.records["hk"].grant
+        assert kept is not None
+        assert dict(kept.secrets) == {}
+        await asyncio.sleep(1000.0)
+
+    house.live(work)
+    assert calls(house, "hk") == ["repull", "repull", "repull"], "nobody had a lease, so none is made"
+
+
+def test_whoever_is_needed_is_booted_before_those_that_need_it_and_an_answer_in_escrow_before_all() -> None:
+    """Else a member would ask its head to renew before it has heard what the head holds."""
+    house = family(sig="web-0")
+    intent = Intent("f1", "us", "auth", "us", 1, house.time.now())
+    house.vault.disk.intents["us"] = (intent, reply(sig="late"))
+
+    async def work() -> list[str]:
+        members = [house.member(name) for name in ("hk", "us", "head")]
+        return [one.plan.account for one in house.supervisor._in_order(members)]
+
+    assert house.live(work) == ["us", "head", "hk"]
+
+
+def test_a_member_without_stock_uses_what_its_head_holds_at_boot_and_does_not_ask_it() -> None:
+    house = family(sig="web-0")
+    house.vault.disk.records["hk"] = Record("hk", 0)
+    house.live(lambda: token(house, wait=200.0))
+    assert calls(house, "head") == []
+    assert calls(house, "hk")[:2] == ["repull", "auth"]

@@ -56,6 +56,8 @@ def rejected(plan: Plan, state: State, event: Refusal, now: Moment) -> Outcome:
         state = replace(state, not_before=now.boot + UNKNOWN_CODE_WAIT_SECONDS, barred=state.rung)
     if refusal.again is not None and is_worth_another:
         return replace(state, not_before=now.boot + refusal.again, barred=state.rung), told
+    if had_lease and refusal.remedy is Remedy.RESET:
+        state = replace(state, want=max(state.want, Want.HEAL))
     after, more = _apply_remedy(plan, state, refusal, now)
     if had_lease and state.lease is None:
         more = [Withdraw(), Tell(Event("lease.withdrawn", account, {"code": refusal.code})), *more]
@@ -109,7 +111,7 @@ def _reset(state: State, refusal: Rejected, now: Moment) -> Outcome:
 
     Whoever had a lease is made a new one at once.
     """
-    state = replace(state, until=None, want=max(state.want, Want.HEAL), suspect=None)
+    state = replace(state, until=None, suspect=None)
     if state.resets:
         return _unavailable(state, refusal, now)
     told = Tell(Event("climb.started", state.standing.account, {"rung": state.rung, "why": refusal.code}))

@@ -65,7 +65,9 @@ def test_every_login_charges_one_row_whoever_makes_it() -> None:
     provider = Bench().platform()
     assert provider.paces("refresh") == provider.paces("login-again")
     [(key, pace)] = provider.paces("refresh")
-    assert (key, pace.interval, pace.backoff_cap, pace.daily) == ("account:main/authority", 75.0, 600.0, 24)
+    assert (pace.interval, pace.backoff_cap, pace.daily) == (75.0, 600.0, 24)
+    assert key.startswith("login:https://auth.futunn.com/")
+    assert "ann" not in key, "the ledger is not sealed"
     assert provider.paces("device-check")[0][0] != key
 
 

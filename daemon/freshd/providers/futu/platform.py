@@ -20,7 +20,7 @@ from typing import Any, Final, cast
 
 from freshd.core.contract import Contract
 from freshd.core.ladder import Ladder, Rung
-from freshd.core.model import EMPTY, Binding, Change, Intent, Lease, Moment, Record, Secret
+from freshd.core.model import EMPTY, Binding, Change, Intent, Lease, Moment, Record, Secret, fingerprint
 from freshd.core.outcome import Judged, NotSent, Performed, Reply
 from freshd.core.pace import Pace
 from freshd.core.settings import AccountSettings
@@ -80,10 +80,11 @@ class Platform:
         return tuple(broker.account for broker in self._terms.brokers)
 
     def paces(self, rung: str) -> Sequence[tuple[str, Pace]]:
-        """Every login charges one row, whichever rung makes it."""
-        is_login = rung in (REFRESH, LOGIN_AGAIN)
-        key = "authority" if is_login else rung
-        return ((f"account:{self._name}/{key}", login_pace(self._options) if is_login else STEP_PACE),)
+        """Every login charges one row, whichever rung makes it and however the account is called here."""
+        if rung in (REFRESH, LOGIN_AGAIN):
+            bound = self.binding
+            return ((f"login:{bound.origin}/{fingerprint(bound.client_id)}", login_pace(self._options)),)
+        return ((f"account:{self._name}/{rung}", STEP_PACE),)
 
     async def prepare(self, rung: str, record: Record) -> Mapping[str, Secret]:
         return EMPTY
