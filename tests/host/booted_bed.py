@@ -179,9 +179,15 @@ class Machine:
         self._leader = 0
 
     def __enter__(self) -> Self:
+        self._umask = os.umask(0o022)  # a daemon run in this process leaves its own; the machine's users must get in
+        self._folder.chmod(0o755)
         for name in ("upper", "work", "root"):
             (self._folder / name).mkdir()
-        self.boot()
+        try:
+            self.boot()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
@@ -190,6 +196,7 @@ class Machine:
         try:
             self.shut_down()
         finally:
+            os.umask(self._umask)
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def boot(self) -> None:
