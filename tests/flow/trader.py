@@ -6,6 +6,7 @@ healed lease by `GET /v1/watch`, and logs in again.  It uses the client that oth
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import socket
@@ -15,7 +16,7 @@ import urllib.parse
 from types import TracebackType
 from typing import Any, Final, Self
 
-from freshd.client import Client, ClientError, Token
+from freshd.client import Client, Token
 
 LOGIN, HEARTBEAT = 1001, 1003
 BEAT_SECONDS: Final = 0.2
@@ -52,7 +53,8 @@ class Trader:
 
     def __init__(self, socket_path: str, account: str, trade_url: str) -> None:
         self._client = Client(socket_path)
-        self._watcher = Client(socket_path)
+        self._watcher = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket_path = socket_path
         self._account, self._trade_url = account, trade_url
         self._changes: queue.Queue[object] = queue.Queue()
         self._ends = threading.Event()
@@ -70,15 +72,23 @@ class Trader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ends.set()
-        self._threads[0].join(PATIENCE_SECONDS)
+        with contextlib.suppress(OSError):
+            self._watcher.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(PATIENCE_SECONDS)
+        self._watcher.close()
+        self._client.close()
 
     def _watch(self) -> None:
-        """Put down each fingerprint that freshd tells of."""
-        try:
-            for change in self._watcher.watch([self._account]):
-                self._changes.put(change.data.get("fingerprint"))
-        except ClientError:
-            return
+        """Put down each fingerprint that freshd tells of, read off the socket as a program in any language would."""
+        with contextlib.suppress(OSError):
+            self._watcher.connect(self._socket_path)
+            ask = f"GET /v1/watch?accounts={self._account} HTTP/1.1\r\nHost: freshd\r\n\r\n"
+            self._watcher.sendall(ask.encode())
+            with self._watcher.makefile("rb") as lines:
+                for line in lines:
+                    if line.startswith(b"data:") and b"fingerprint" in line:
+                        self._changes.put(json.loads(line[5:]).get("fingerprint"))
 
     def _trade(self) -> None:
         lost_at = time.monotonic()
