@@ -13,8 +13,7 @@ import pytest
 
 from freshd.core.model import Change, Record
 from freshd.errors import ConfigError, KeyringUnavailable
-from freshd.vault import JournalVault, KeyFile, Setup
-from freshd.vault.journal import Journal
+from freshd.vault import JournalVault, KeyFile, Setup, rows, upkeep
 from freshd.vault.settle import Erasure
 from tests.contract.drawer import Drawer
 from tests.contract.vault_bed import NOON, Bed, enrolled, exchange, grant, lease, line
@@ -241,10 +240,10 @@ async def test_I7_an_entry_that_was_read_back_late_costs_no_newer_copy(
 ) -> None:
     drawer.hang()
     await exchange(vault, "a", Change("a", grant("one")))
-    old = await vault._reader.ask(lambda db: Journal.row(db, "a"))
+    old = await vault._reader.ask(lambda db: rows.find(db, "a"))
     assert old is not None
     await exchange(vault, "a", Change("a", grant("two")))
-    let_go = await vault._writer.ask(lambda db: Journal.settled(db, old), lambda _db, done: done, wall=0.0)
+    let_go = await vault._writer.ask(lambda db: upkeep.settled(db, old), lambda _db, done: done, wall=0.0)
     assert not let_go
     assert journal_holds(bed, "a")
     assert (await vault.read("a")).grant == grant("two")

@@ -154,7 +154,7 @@ class Opening:
         rolled_back = None if watch is None else await self._drop_anchor(watch)
         settler = None
         if isinstance(setup.custodian, Shelf):
-            settler = Settler(self._desk(setup.custodian, seal, journal, vault))
+            settler = Settler(self._desk(setup.custodian, seal, vault))
         return Unsealed(seal, journal, settler, watch, rolled_back)
 
     async def _drop_anchor(self, watch: Watch) -> str | None:
@@ -169,13 +169,12 @@ class Opening:
         custodian = self._setup.custodian
         return CustodianGround(custodian, vault) if isinstance(custodian, Shelf) else None
 
-    def _desk(self, shelf: Shelf, seal: Seal, journal: Journal, vault: str) -> Desk:
+    def _desk(self, shelf: Shelf, seal: Seal, vault: str) -> Desk:
         return Desk(
             shelf=shelf,
             calls=self._calls,
             reader=self.reader,
             writer=self.writer,
-            journal=journal,
             seal=seal,
             vault=vault,
             wall=self._setup.wall,

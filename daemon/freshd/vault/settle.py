@@ -26,10 +26,9 @@ from typing import Final, Protocol, runtime_checkable
 from freshd.core.model import Grant
 from freshd.errors import KeyringUnavailable
 from freshd.ports import Custodian
-from freshd.vault import entries, records
+from freshd.vault import entries, records, rows, upkeep
 from freshd.vault.calls import Calls
 from freshd.vault.entries import Found, Place
-from freshd.vault.journal import Journal
 from freshd.vault.reader import Reader
 from freshd.vault.records import About, Row
 from freshd.vault.seal import Seal
@@ -55,7 +54,6 @@ class Desk:
     calls: Calls
     reader: Reader
     writer: Writer
-    journal: Journal
     seal: Seal
     vault: str
     wall: Callable[[], float]
@@ -185,7 +183,7 @@ class Settler:
     async def _settle(self, account: str) -> None:
         """Write, read back, let go of the journal's copy."""
         desk = self._desk
-        row = await desk.reader.ask(lambda db: desk.journal.row(db, account))
+        row = await desk.reader.ask(lambda db: rows.find(db, account))
         if row is None or row.grant_blob is None:
             return
         place, slot = self._place(row), entries.slot_of(row.grant_generation)
@@ -193,9 +191,7 @@ class Settler:
             await desk.calls.run(_key(place, slot), self._putting(row))
             if not await self._holds(row):
                 raise KeyringUnavailable(f"{desk.shelf.name} did not give back what was written", "freshd doctor")
-        kept = await desk.writer.ask(
-            lambda db: desk.journal.settled(db, row), lambda _db, done: not done, wall=desk.wall()
-        )
+        kept = await desk.writer.ask(lambda db: upkeep.settled(db, row), lambda _db, done: not done, wall=desk.wall())
         if kept:  # a newer grant came meanwhile
             self.want(account)
 
@@ -225,7 +221,7 @@ class Settler:
         desk = self._desk
 
         def apply(db: sqlite3.Connection) -> Row:
-            return desk.journal.adopt(db, row, About.of(one.grant), one.generation, one.digest)
+            return upkeep.adopt(db, desk.seal, row, About.of(one.grant), one.generation, one.digest)
 
         return await desk.writer.ask(apply, lambda _db, new: new, wall=desk.wall())
 
@@ -235,7 +231,7 @@ class Settler:
         for slot in entries.SLOTS:
             await desk.calls.run(_key(place, slot), partial(_wipe, desk.shelf, place, slot))
         await desk.writer.ask(
-            lambda db: desk.journal.erased(db, erasure.account, erasure.rid), lambda _db, _: None, wall=desk.wall()
+            lambda db: upkeep.erased(db, erasure.account, erasure.rid), lambda _db, _: None, wall=desk.wall()
         )
 
     def _place(self, row: Row) -> Place:

@@ -23,10 +23,12 @@ from freshd.core.outcome import Reply
 from freshd.core.pace import Row as PaceRow
 from freshd.errors import KeyringUnavailable, StoreError, VaultLocked
 from freshd.ports import Line
-from freshd.vault import ledger, records
+from freshd.vault import ledger, records, upkeep
 from freshd.vault.journal import Journal
 from freshd.vault.opening import Opening, Setup, Unsealed
 from freshd.vault.records import Broken, IntentRow
+from freshd.vault.rows import find
+from freshd.vault.rows import intent as intent_row
 from freshd.vault.settle import Erasure
 
 T = TypeVar("T")
@@ -71,12 +73,12 @@ class JournalVault:
         self._broken = frozenset(account for account, _ in broken)
         for account, why in broken:
             wall = self._setup.wall()
-            keep = partial(journal.quarantine_broken, account=account, why=why, wall=wall)
+            keep = partial(journal.keep_broken, account=account, why=why, wall=wall)
             await self._writer.ask(keep, _nothing, wall=wall)
 
     async def _resume(self, journal: Journal, standings: Iterable[Standing]) -> None:
         """Settling and erasing go on where the last process left them."""
-        for account, rid in await self._reader.ask(journal.erasing):
+        for account, rid in await self._reader.ask(upkeep.erasing):
             self._want(Erasure(account, rid))
         for standing in standings:
             self._settle(standing)
@@ -130,8 +132,8 @@ class JournalVault:
         Of a record that `open` told to be broken only the generation: so much an enrolment needs to replace it.
         """
         unsealed = self._open()
-        seal, journal = unsealed.seal, unsealed.journal
-        row = await self._reader.ask(lambda db: journal.row(db, account))
+        seal = unsealed.seal
+        row = await self._reader.ask(lambda db: find(db, account))
         if row is None:
             return Record(account)
         try:
@@ -162,10 +164,10 @@ class JournalVault:
     async def escrowed(self, account: str) -> tuple[Intent, Reply] | None:
         """What an exchange that did not end has left, if it got as far as its reply."""
         unsealed = self._open()
-        seal, journal = unsealed.seal, unsealed.journal
+        seal = unsealed.seal
 
         def question(db: sqlite3.Connection) -> tuple[Intent, Reply] | None:
-            row = journal.intent(db, account)
+            row = intent_row(db, account)
             reply = None if row is None else records.reply_of(seal, row)
             return None if row is None or reply is None else (records.intent_of(seal, row), reply)
 
@@ -193,7 +195,7 @@ class JournalVault:
         wall = self._setup.wall()
 
         def prove(db: sqlite3.Connection, written: IntentRow) -> None:
-            found = journal.intent(db, intent.account)
+            found = intent_row(db, intent.account)
             if found != written or records.intent_of(seal, found) != intent:
                 raise StoreError(f"the intent for {intent.account} was not read back as written", "look at the disk")
 
@@ -243,7 +245,7 @@ class JournalVault:
         if not self._opening.begun:
             self._open()
         await self._writer.ask(
-            lambda db: Journal.pause(db, account, paused=paused), _nothing, wall=self._setup.wall(), vital=True
+            lambda db: upkeep.pause(db, account, paused=paused), _nothing, wall=self._setup.wall(), vital=True
         )
 
     async def close(
@@ -295,10 +297,9 @@ class JournalVault:
 
     async def forget(self, account: str) -> None:
         """Erase the account here and in the OS keyring."""
-        unsealed = self._open()
-        journal, settler = unsealed.journal, unsealed.settler
+        settler = self._open().settler
         rid = await self._writer.ask(
-            lambda db: journal.forget(db, account, shelf=settler is not None),
+            lambda db: upkeep.forget(db, account, shelf=settler is not None),
             lambda _db, rid: rid,
             wall=self._setup.wall(),
             vital=True,
