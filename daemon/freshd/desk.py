@@ -1,4 +1,4 @@
-"""What the socket asks of the supervisor: `ports.Tokens`.  Readers' questions; operators' verbs are handed on.
+"""What the socket asks of the supervisor: `tokens.Tokens`.  Readers' questions; operators' verbs are handed on.
 
 Rules
 -----
@@ -24,8 +24,8 @@ from freshd.enrolment import Enrolment
 from freshd.errors import NotPossible, VaultLocked
 from freshd.examination import Examination
 from freshd.operators import Operators
-from freshd.ports import Health, Published, Shortfall
 from freshd.supervisor import Supervisor
+from freshd.tokens import Health, Published, Shortfall
 from freshd.turn import Verb
 
 

@@ -9,7 +9,8 @@ from freshd.core.life import grant_end
 from freshd.core.model import Moment, Standing
 from freshd.core.state import Phase, Plan, State
 from freshd.core.ways import NEVER_ENROLLED, NOTHING_LEFT, next_job, stock, top, why_helpless
-from freshd.ports import Clock, Health
+from freshd.ports import Clock
+from freshd.tokens import Health
 
 UNPROVEN = "this kind of account has never met the real service; tell us what you see"
 _RENEWABLE = {

@@ -31,7 +31,8 @@ from freshd.core.state import Plan, State
 from freshd.errors import FreshdError
 from freshd.exchange import Exchange
 from freshd.flight import Order, is_cancelled
-from freshd.ports import Alarms, Clock, Provider, Published
+from freshd.ports import Alarms, Clock, Provider
+from freshd.tokens import Published
 
 Spawn = Callable[[Coroutine[Any, Any, None], str], object]
 PROBE_DEADLINE_SECONDS: Final = 20.0

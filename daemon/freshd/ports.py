@@ -7,10 +7,9 @@ All methods run on the event loop's thread; none may block it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 from freshd.core import finding
 from freshd.core.contract import Contract
@@ -253,89 +252,3 @@ class Outlet(Protocol):
 
     def tell(self, event: Event) -> None:
         """Take one event."""
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A lease as readers see it.
-
-    until      boot-time second at which its life ends on this machine
-    expires_at wall-clock second of the same instant, as known at publication
-    """
-
-    lease: Lease
-    until: float
-    expires_at: float
-    fingerprint: str
-
-
-@dataclass(frozen=True, slots=True)
-class Shortfall:
-    """Why there is no lease good enough.  `kind` is the problem document's type."""
-
-    kind: str
-    detail: str
-    remedy: str
-    status: int
-    retry_after: float | None = None
-    maximum: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """One account as an operator sees it.  No secrets; moments as wall-clock seconds; None: not known.
-
-    renewable  "yes", "no" or "unknown"
-    """
-
-    account: str
-    kind: str
-    phase: str
-    generation: int
-    usable_until: float | None
-    renewable: str
-    reason: str | None
-    remedy: str | None
-    deadline: float | None
-    next_refresh_at: float | None
-    last_outcome: str | None
-    fingerprint: str | None
-    paused: bool
-    retired: bool
-    settled: bool
-    doubtful_since: float | None
-    refreshes: int
-    heals: int
-    more: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-
-
-class Tokens(Protocol):
-    """What the socket needs of the supervisor.  `lease` is a dictionary look-up: no lock, no await (I9, I11)."""
-
-    def lease(self, account: str) -> Published | None:
-        """The newest lease, expired or not; None where there never was one."""
-
-    def knows(self, account: str) -> bool:
-        """Whether the account is configured."""
-
-    def locked(self) -> bool:
-        """Whether the vault has no sealing key yet."""
-
-    async def demand(self, account: str, min_ttl: float, wait: float) -> Published | Shortfall:
-        """A lease with at least `min_ttl` seconds left, waiting at most `wait` seconds."""
-
-    def refused(self, account: str, fingerprint: str, status: int | None, code: str | None) -> str:
-        """A consumer's refusal: "newer-lease", "healing", "ignored", "stale" or "unknown"."""
-
-    def health(self, account: str) -> Health:
-        """How one account stands.  KeyError where unknown."""
-
-    def accounts(self) -> Sequence[str]:
-        """Every configured account, sorted."""
-
-    async def operate(self, verb: str, account: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
-        """One of the verbs in `api.routes`, or history.  Raises FreshdError."""
-
-
-Subscriber = Callable[[Event], None]
-Reaction = Callable[[], Awaitable[None]]

@@ -41,8 +41,9 @@ from freshd.exchange import Exchange
 from freshd.flight import DEADLINE_SECONDS
 from freshd.keeper import Keeper, Shelf
 from freshd.pacer import Pacer
-from freshd.ports import Alarms, Clock, Provider, Published, Vault
+from freshd.ports import Alarms, Clock, Provider, Vault
 from freshd.ticks import Ticks
+from freshd.tokens import Published
 
 UNLOCK_SECONDS: Final = 2.0
 PERSIST_SECONDS: Final = 15.0

@@ -13,7 +13,7 @@ from freshd.client import AsyncClient, Client, Denied, Temporary, Token, Unreach
 from freshd.client.address import find_socket, quoted
 from freshd.client.wire import Frames
 from freshd.core.events import Event
-from freshd.ports import Shortfall
+from freshd.tokens import Shortfall
 from tests.api.world import World
 
 ENTRY = "import sys; from freshd.cli.entry import main; sys.exit(main())"

@@ -12,7 +12,7 @@ from openapi_spec_validator import validate
 
 from freshd.api import problem, routes
 from freshd.api.answers import description
-from freshd.ports import Shortfall
+from freshd.tokens import Shortfall
 from tests.api.world import Wire, World, get
 
 DOCUMENT: dict[str, Any] = json.loads(description())

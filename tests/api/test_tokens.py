@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from freshd.core.model import Secret
-from freshd.ports import Shortfall
+from freshd.tokens import Shortfall
 from tests.api.world import WALL, NotPossible, Wire, World, get
 
 PREFIX = "urn:freshd:problem:"

@@ -13,7 +13,7 @@ from freshd.core.access import Identity, Policy, Readers
 from freshd.core.events import Event
 from freshd.core.model import Lease, Moment, Secret
 from freshd.errors import FreshdError
-from freshd.ports import Health, Published, Shortfall
+from freshd.tokens import Health, Published, Shortfall
 
 WALL = 1_800_000_000.0
 UID = 4242

@@ -26,7 +26,7 @@ from freshd.api.listen import Place, bind
 from freshd.api.server import Api
 from freshd.clock import SystemClock
 from freshd.core.access import Policy, Readers
-from freshd.ports import Tokens
+from freshd.tokens import Tokens
 from tests.api.world import FakeClock, FakeTokens
 
 CONNECTIONS = (1, 8, 64)

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from freshd.api.listen import Place
 from freshd.api.server import Api
 from freshd.cli.verbs import cli
-from freshd.ports import Health
+from freshd.tokens import Health
 from tests.api.world import FakeClock, FakeTokens, World
 
 Freshd = Callable[..., Awaitable[Result]]

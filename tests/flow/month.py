@@ -30,11 +30,11 @@ from freshd.core.pace import Pace
 from freshd.core.settings import Margins
 from freshd.core.state import Phase
 from freshd.desk import Desk
-from freshd.ports import Published
 from freshd.sandbox.grants import Granted, Ledger
 from freshd.sandbox.policy import Rotation
 from freshd.sandbox.tokens import AccessToken, Commit, Holder, fingerprint
 from freshd.supervisor import Member, Supervisor
+from freshd.tokens import Published
 from tests.fakes.provider import FakeProvider, plan_for, refusal, reply
 from tests.fakes.time import EPOCH, FakeAlarms, VirtualTime, run
 from tests.fakes.vault import Disk, FakeVault

@@ -24,13 +24,13 @@ from freshd.core.outcome import Lost, NotSent, Performed, Reply
 from freshd.core.settings import SecretRef, Settings
 from freshd.core.state import State
 from freshd.desk import Desk
-from freshd.ports import Published
 from freshd.providers.deps import Deps
 from freshd.providers.discovery import Discovery
 from freshd.providers.http import Call, Http
 from freshd.providers.profiles import packaged
 from freshd.providers.registry import Schemas
 from freshd.supervisor import Supervisor
+from freshd.tokens import Published
 from tests.fakes.time import EPOCH, FakeAlarms, VirtualTime, run
 from tests.fakes.vault import Disk, FakeVault
 

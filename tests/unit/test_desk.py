@@ -15,7 +15,8 @@ from freshd.core.outcome import Lost, NotSent, Remedy
 from freshd.core.state import Phase
 from freshd.enrolment import MAX_SESSIONS
 from freshd.errors import FreshdError, KeyringUnavailable, NotPossible, VaultLocked
-from freshd.ports import Asked, Published, Shortfall
+from freshd.ports import Asked
+from freshd.tokens import Published, Shortfall
 from freshd.turn import STEP_WAIT_SECONDS
 from tests.fakes.house import House, only, slowly
 from tests.fakes.provider import ISSUE, FakeProvider, enrolled, refusal, reply, tokens

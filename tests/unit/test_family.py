@@ -22,7 +22,7 @@ from freshd.core.model import Change, Grant, Intent, Lease, Record, Secret
 from freshd.core.outcome import Answered, Judged, Lost, NotSent, Rejected, Remedy, Reply, Unreadable
 from freshd.core.pace import Pace
 from freshd.core.state import Phase
-from freshd.ports import Published, Shortfall
+from freshd.tokens import Published, Shortfall
 from tests.fakes.house import House, slowly
 from tests.fakes.provider import BOUND, FakeProvider, Said, reply
 from tests.fakes.time import VirtualTime

@@ -14,7 +14,7 @@ from freshd.core.lifecycle import vacant
 from freshd.core.model import Moment, Standing
 from freshd.core.outcome import Lost, NotSent, Remedy
 from freshd.core.state import Phase, State
-from freshd.ports import Health
+from freshd.tokens import Health
 from tests.fakes.house import House, only
 from tests.fakes.provider import ISSUE, FakeProvider, enrolled, plan_for, refusal, tokens
 from tests.fakes.time import EPOCH, VirtualTime

@@ -19,7 +19,7 @@ from freshd.core.state import Parked, Phase, State
 from freshd.exchange import Exchange
 from freshd.keeper import Keeper, Shelf
 from freshd.pacer import Pacer
-from freshd.ports import Published
+from freshd.tokens import Published
 from tests.fakes.provider import FakeProvider, Said, enrolled, plan_for, refusal, tokens
 from tests.fakes.time import FakeAlarms, Idle, VirtualTime, run
 from tests.fakes.vault import FULL, FakeVault

@@ -13,7 +13,7 @@ from freshd.core.ladder import Rung
 from freshd.core.model import Grant, Record, Secret
 from freshd.core.outcome import Lost, NotSent, Remedy
 from freshd.core.state import Phase
-from freshd.ports import Shortfall
+from freshd.tokens import Shortfall
 from tests.fakes.house import House, slowly
 from tests.fakes.provider import BOUND, reply
 from tests.unit.test_family import DAY, LOGIN, MINUTE, Member, calls, family, member, refusal, token

@@ -15,8 +15,8 @@ from freshd.core.outcome import Remedy
 from freshd.core.pace import Pace
 from freshd.core.state import Phase
 from freshd.errors import KeyringUnavailable, StoreError, VaultForeign, VaultLocked
-from freshd.ports import Published, Shortfall
 from freshd.ticks import TICK_SECONDS, _jumps
+from freshd.tokens import Published, Shortfall
 from tests.fakes.house import House, only, slowly
 from tests.fakes.provider import ISSUE, PERSON, REFRESH, FakeProvider, enrolled, refusal, tokens
 from tests.fakes.time import VirtualTime

@@ -33,7 +33,8 @@ from freshd.api.shelf import Shelf
 from freshd.api.watch import Watchers
 from freshd.core.access import Policy
 from freshd.errors import FreshdError
-from freshd.ports import Clock, Published, Tokens
+from freshd.ports import Clock
+from freshd.tokens import Published, Tokens
 
 SLICE: Final = 200
 """Accounts that are listed before others have their turn."""

@@ -7,7 +7,7 @@ import json
 import math
 from typing import Any
 
-from freshd.ports import Health
+from freshd.tokens import Health
 
 _NAMES = tuple(f.name for f in dataclasses.fields(Health) if f.name != "more")
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Final
 
-from freshd.ports import Health, Tokens
+from freshd.tokens import Health, Tokens
 
 KIND: Final = "text/plain; version=0.0.4; charset=utf-8"
 SLICE: Final = 200

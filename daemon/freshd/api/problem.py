@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from freshd.errors import FreshdError
-from freshd.ports import Shortfall
+from freshd.tokens import Shortfall
 
 PREFIX: Final = "urn:freshd:problem:"
 

@@ -26,7 +26,8 @@ from freshd.api.peer import Peer, identify
 from freshd.api.watch import Watchers
 from freshd.core.access import Policy
 from freshd.core.events import Event
-from freshd.ports import Clock, Tokens
+from freshd.ports import Clock
+from freshd.tokens import Tokens
 
 RESERVED_DESCRIPTORS: Final = 128
 DESCRIPTORS_PER_CONNECTION: Final = 2

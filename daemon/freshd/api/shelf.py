@@ -9,7 +9,7 @@ import json
 from typing import Final
 
 from freshd.api.http import render
-from freshd.ports import Published
+from freshd.tokens import Published
 
 NEVER_SHOWN: Final = frozenset({"refresh_token", "expires_in"})
 """A refresh token, should a provider ever put one into a lease; and the life the service stated, which has aged."""

@@ -24,7 +24,7 @@ from freshd.api.audit import PREFIX as AUDIT_PREFIX
 from freshd.api.caller import Caller
 from freshd.api.health import dump, health_document
 from freshd.core.events import Event
-from freshd.ports import Tokens
+from freshd.tokens import Tokens
 
 GATHER_SECONDS: Final = 0.02
 FRAMES_PER_TURN: Final = 64

@@ -32,7 +32,8 @@ from freshd.outlets import envfile
 from freshd.outlets.apart import Apart
 from freshd.outlets.envfile import Seen, Stamp
 from freshd.outlets.survey import survey, value, values
-from freshd.ports import Clock, Published
+from freshd.ports import Clock
+from freshd.tokens import Published
 
 LOOK_SECONDS: Final = 10.0
 STILL_SECONDS: Final = 1.0

@@ -7,7 +7,7 @@ from freshd.core.expiry import written_like
 from freshd.core.settings import EnvFileSettings
 from freshd.outlets import envfile
 from freshd.outlets.envfile import EnvFileError, Seen, Stamp
-from freshd.ports import Published
+from freshd.tokens import Published
 
 
 def survey(settings: EnvFileSettings, known: Stamp | None) -> Seen | None:

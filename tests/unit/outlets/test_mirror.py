@@ -16,7 +16,7 @@ from freshd.core.settings import EnvFileSettings
 from freshd.errors import NotPossible, VaultLocked
 from freshd.outlets.apart import Apart
 from freshd.outlets.mirror import Links, Mirror
-from freshd.ports import Published
+from freshd.tokens import Published
 from tests.fakes.time import EPOCH, VirtualTime, run
 
 TEXT = "# the bot's\nAPP=1\nTOKEN=\nENDS=\nREFRESH=\n"
