@@ -62,6 +62,13 @@ class NeedsConsent(FreshdError):
     type = "needs-consent"
 
 
+class LeaseRefused(FreshdError):
+    """The service refused the lease that was used for a call of an operator's."""
+
+    exit_code = 65
+    type = "lease-refused"
+
+
 class StoreError(FreshdError):
     """A durable write or read did not succeed (full disk, I/O error, read-only).  Nothing was acknowledged."""
 

@@ -210,13 +210,13 @@ class Exchange:
         return Committed(flight.order.attempt, kept[intent.account], answered.notes, MappingProxyType(others), added)
 
     async def _refused(self, flight: Flight, rejected: Rejected, rescue: Rescue) -> Ending:
-        waits = rejected.remedy in (Remedy.WAIT, Remedy.REREAD) or not rejected.known or rejected.again is not None
+        waits = rejected.remedy in (Remedy.WAIT, Remedy.REREAD) or not rejected.known or bool(rejected.again)
         rows = self._slowed(flight, rejected) if waits else self._pacer.succeeded(flight.order.account, flight.keys)
         line = self._line(flight, rejected.code, rejected.detail)
         if not flight.rung.spends:
             await self._persist(lambda: self._vault.note(rows), rescue)
             return Refusal(flight.order.attempt, rejected)
-        judges = rejected.remedy in JUDGES_SECRET and rejected.again is None
+        judges = rejected.remedy in JUDGES_SECRET and not rejected.again
         if flight.intent.replays and not judges:
             await self._put_back(uncounted(flight.intent), rows, line, rescue)
             return Refusal(flight.order.attempt, rejected)
@@ -272,7 +272,7 @@ class Exchange:
 
     def _slowed(self, flight: Flight, rejected: Rejected) -> Rows:
         account, now = flight.order.account, self._clock.now()
-        after = rejected.retry_after if rejected.again is None else max(rejected.again, rejected.retry_after or 0.0)
+        after = max(rejected.again[0], rejected.retry_after or 0.0) if rejected.again else rejected.retry_after
         return self._pacer.failed(account, flight.keys, now, after, known=rejected.known)
 
     def _line(self, flight: Flight, outcome: str, detail: str = "") -> Line:

@@ -8,14 +8,14 @@ All methods run on the event loop's thread; none may block it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 from freshd.core import finding
 from freshd.core.contract import Contract
 from freshd.core.events import Event
 from freshd.core.ladder import Ladder
-from freshd.core.model import Binding, Change, Intent, Lease, Moment, Record, Secret, Standing
+from freshd.core.model import EMPTY, Binding, Change, Grant, Intent, Lease, Moment, Record, Secret, Standing
 from freshd.core.outcome import Judged, Performed, Reply
 from freshd.core.pace import Pace, Row
 
@@ -165,6 +165,9 @@ class Asked:
 
     prompt  what the person is to type in, where it is no redirect: such as the code of an SMS; its value is brought
             back as "code"
+    picture what the person is to look at for that: a whole image file
+    keeps   secrets that the step needs whatever becomes of its answer (a key that is being registered): they are
+            committed to the record before anybody is asked, and its rung finds them there
     """
 
     url: str
@@ -174,6 +177,8 @@ class Asked:
     expires_in: float = 600.0
     rung: str = "authorize"
     prompt: str | None = None
+    picture: bytes | None = field(default=None, repr=False)
+    keeps: Mapping[str, Secret] = field(default_factory=lambda: EMPTY)
 
 
 Found = finding.Found
@@ -245,6 +250,35 @@ class Provider(Protocol):
 
     async def revoke(self, record: Record) -> str:
         """Tell the service to end the grant; says what was done.  Raises FreshdError."""
+
+
+Facts = Mapping[str, str | int | float | bool | Sequence[str] | None]
+"""What an operator is told: plain values, no secret among them."""
+
+
+@runtime_checkable
+class Operated(Protocol):
+    """A provider whose service offers calls of its own, beyond renewing (`freshd operate`)."""
+
+    @property
+    def operations(self) -> Mapping[str, str]:
+        """What operators may ask for, by name, with what it does in a few words."""
+
+    async def operate(self, operation: str, given: Mapping[str, Secret], record: Record) -> Facts | Asked:
+        """Ask with the lease in hand and tell what came of it; or, where it may spend or change the grant, the step.
+
+        Such a step asks nothing of a person: neither address nor prompt.  It takes the exchange's eight points as an
+        enrolment does.  Raises LeaseRefused where the service refused the lease (it is renewed, and asked once more),
+        and other FreshdErrors.
+        """
+
+
+@runtime_checkable
+class Succeeding(Protocol):
+    """A provider whose service keeps an older grant alive beside the one that replaced it."""
+
+    async def retire(self, old: Grant, new: Grant) -> None:
+        """End the grant that an enrolment replaced, at the service; the new one is durable.  Raises FreshdError."""
 
 
 class Outlet(Protocol):

@@ -318,7 +318,7 @@ async def test_logins_too_close_are_15_and_the_next_one_works(world: World) -> N
     judged = await world.take("main", "refresh", passed=5.0)
     assert is_rejected(judged, "15", Remedy.PERSON)
     assert isinstance(judged, Rejected)
-    assert judged.again == 90.0
+    assert judged.again == (90.0,)
     assert isinstance(await world.take("main", "refresh", passed=90.0), Answered)
 
 

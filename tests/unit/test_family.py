@@ -89,7 +89,7 @@ class Member(FakeProvider):
             keep = {name: Secret(value) for name, value in said.get("keep", {}).items()}
             return Rejected(
                 said["error"], Remedy(said["remedy"]), known=said.get("known", True), dead=dead, keep=keep,
-                again=said.get("again"),
+                again=said.get("again", ()),
             )  # fmt: skip
         changes = [self._change(rung, record, intent, said)]
         for name, code in said.get("codes", {}).items():
@@ -220,7 +220,7 @@ def test_I5_a_code_that_was_burnt_by_a_crash_is_never_presented_again() -> None:
 
 @pytest.mark.parametrize(
     "upper",
-    [("15", Remedy.PERSON, {"again": 90.0}), ("busy", Remedy.WAIT, {}), ("odd", Remedy.CLIMB, {"known": False})],
+    [("15", Remedy.PERSON, {"again": (90.0,)}), ("busy", Remedy.WAIT, {}), ("odd", Remedy.CLIMB, {"known": False})],
 )
 def test_I5_a_lost_code_stays_lost_whatever_is_said_of_the_next_way(
     upper: tuple[str, Remedy, dict[str, object]],
@@ -336,7 +336,7 @@ def test_what_a_refusal_brought_is_kept_and_stops_the_rung_until_a_person_came_o
 
 def test_worth_one_more_try_means_one_more_try() -> None:
     house = family()
-    again = refusal("15", Remedy.PERSON, again=90.0)
+    again = refusal("15", Remedy.PERSON, again=(90.0,))
     house.providers["head"].script = [again, again, again]
 
     async def work() -> None:
@@ -421,7 +421,7 @@ SAID = st.sampled_from(
     [
         None, None, None, None, Lost("cut"), NotSent("no route"), Reply(502, (), b"<html>"),
         refusal("20029", Remedy.RESET), refusal("odd", Remedy.CLIMB, known=False),
-        refusal("odd", Remedy.CLIMB, known=False, dead=["code"]), refusal("15", Remedy.PERSON, again=90.0),
+        refusal("odd", Remedy.CLIMB, known=False, dead=["code"]), refusal("15", Remedy.PERSON, again=(90.0,)),
         refusal("busy", Remedy.WAIT), refusal("2", Remedy.PERSON), refusal("off", Remedy.CONFIG),
         refusal("known", Remedy.CLIMB), refusal("20", Remedy.PERSON, keep={"check": "dvs"}),
     ]

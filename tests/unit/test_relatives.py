@@ -129,7 +129,7 @@ def test_readers_are_served_from_the_stock_while_filling_it_up_is_in_doubt() -> 
 
 def test_I5_a_settled_doubt_leaves_the_one_below_it_standing_while_one_more_try_is_waited_for() -> None:
     house = family(sig="web-0")
-    member(house, "hk").planned = [Lost("cut"), Lost("cut"), refusal("15", Remedy.PERSON, again=90.0)]
+    member(house, "hk").planned = [Lost("cut"), Lost("cut"), refusal("15", Remedy.PERSON, again=(90.0,))]
 
     async def work() -> None:
         for wait in (0.0, 0.0, 400.0):
@@ -283,7 +283,7 @@ def test_a_lost_call_that_uses_nothing_up_is_made_again_as_often_as_it_takes_and
 
 def test_I6_the_wait_before_one_more_try_outlives_the_process() -> None:
     house = family()
-    house.providers["head"].script = [refusal("15", Remedy.PERSON, again=90.0)]
+    house.providers["head"].script = [refusal("15", Remedy.PERSON, again=(90.0,))]
     house.live(lambda: house.desk.demand("head", 60.0, 5.0))
     house.live(lambda: house.desk.demand("head", 60.0, 75.0))
     assert calls(house, "head") == ["login"]

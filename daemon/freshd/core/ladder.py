@@ -48,8 +48,9 @@ class Rung:
 
     @property
     def is_free(self) -> bool:
-        """Whether trying it in doubt harms nobody (design 5)."""
-        return not (self.spends or self.person or self.budgeted or self.ends_session)
+        """Whether trying it in doubt harms nobody (design 5): what it presents is not used up by it."""
+        uses_up = self.spends and self.reuse is not Reuse.REUSABLE
+        return not (uses_up or self.person or self.budgeted or self.ends_session)
 
 
 Ladder = tuple[Rung, ...]

@@ -74,7 +74,8 @@ class Rejected:
     dead         names of secrets that this refusal proves dead: kept, never presented again.  None: with CLIMB those
                  that the rung needs, else none
     keep         secrets that the refusal brought and the next step of a person needs; stored beside the others
-    again        seconds after which it is worth one more try, before the remedy applies; None: at once applies
+    again        seconds to wait before each further try that it is worth before the remedy applies; empty: at once
+    host         the service that says so, where several accounts that meet it within a minute share one cause
     known        False where the code is in no table of ours: keep everything, stop this round, alert
     """
 
@@ -86,7 +87,8 @@ class Rejected:
     detail: str = ""
     dead: frozenset[str] | None = None
     keep: Mapping[str, Secret] = field(default_factory=lambda: EMPTY)
-    again: float | None = None
+    again: tuple[float, ...] = ()
+    host: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,9 @@ def rejected(plan: Plan, state: State, event: Refusal, now: Moment) -> Outcome:
         state, standing=told_of(state, event.standing), last_outcome=refusal.code, failures=state.failures + 1
     )
     settled = state.doubt
-    is_worth_another = refusal.again is not None and is_new
+    tries = 0 if is_new else state.tries
+    is_worth_another = tries < len(refusal.again)
+    state = replace(state, tries=tries + is_worth_another)
     judges = refusal.remedy in SETTLES_DOUBT and not is_worth_another
     if settled is not None and settled.rung == state.rung and judges:
         rest = doubt_of(settled.earlier, settled.why)
@@ -54,8 +56,8 @@ def rejected(plan: Plan, state: State, event: Refusal, now: Moment) -> Outcome:
         advice = f"freshd explain {account}"
         told += [Tell(Event("code.unknown", account, {"code": refusal.code}, advice))] if is_new else []
         state = replace(state, not_before=now.boot + UNKNOWN_CODE_WAIT_SECONDS, barred=state.rung)
-    if refusal.again is not None and is_worth_another:
-        return replace(state, not_before=now.boot + refusal.again, barred=state.rung), told
+    if is_worth_another:
+        return replace(state, not_before=now.boot + refusal.again[tries], barred=state.rung), told
     if had_lease and refusal.remedy is Remedy.RESET:
         state = replace(state, want=max(state.want, Want.HEAL))
     after, more = _apply_remedy(plan, state, refusal, now)

@@ -136,6 +136,7 @@ class State:
     unhelped    renewals of that relative in a row that brought us nothing; `ask_from`: boot-time second before which
                 it is not asked again
     climbs      rungs refused since the last lease
+    tries       further tries that the last refusal was given before its remedy applies
     resets      refusals in a row that made us forget what the lease was made of
     not_before  boot-time second before which nothing is tried; `barred`: only that rung, None: any
     fresh       the lease came out of a heal and nobody has renewed since by schedule
@@ -181,6 +182,7 @@ class State:
     ask_from: float = 0.0
     climbs: int = 0
     resets: int = 0
+    tries: int = 0
     doubt: Doubt | None = None
     parked: Parked | None = None
     paused: bool = False

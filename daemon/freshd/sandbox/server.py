@@ -8,9 +8,9 @@ import dataclasses
 import random
 import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiohttp import web
 
@@ -30,6 +30,7 @@ from freshd.sandbox.grants import Ledger
 from freshd.sandbox.oauth2 import Service, TokenEndpoint
 from freshd.sandbox.policy import Policies, Policy
 from freshd.sandbox.resources import Resources
+from freshd.sandbox.stands import STANDS, Ground, mount_all
 from freshd.sandbox.turn import Stage
 
 DEFAULT_CLIENTS = (
@@ -45,7 +46,8 @@ _GOODBYE_S = 0.5  # how long answers in the making may take when the server stop
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How to start. Port 0 takes a free one. ``seed`` makes the drawing of faults repeatable. ``history``
-    bounds what is kept per label (a spent token beyond it is unknown, not reused). ``tls`` serves https.
+    bounds what is kept per label (a spent token beyond it is unknown, not reused). ``tls`` serves https. ``stands`` are
+    the further services to be mounted, as ``module:function``.
     """
 
     host: str = "127.0.0.1"
@@ -59,6 +61,7 @@ class Settings:
     approves_at_once: bool = False
     history: int = 1024
     tls: ssl.SSLContext | None = None
+    stands: tuple[str, ...] = STANDS
 
 
 class Running:
@@ -77,11 +80,16 @@ class Running:
         self._runners = runners
         self.futu: FutuService
         self.trade: FutuLine
+        self.stands: dict[str, Any] = {}
+        self.farewells: list[Callable[[], Awaitable[None]]] = []
 
     async def aclose(self) -> None:
         """Stop listening, end all waits, close all connections; a second time does nothing."""
         self.service.stage.closing.set()
         await self.trade.aclose()
+        farewells, self.farewells = self.farewells, []
+        for farewell in farewells:
+            await farewell()
         runners, self._runners = self._runners, []
         for runner in runners:
             await runner.cleanup()
@@ -118,6 +126,8 @@ async def start(settings: Settings | None = None) -> Running:
     control = web.Application(middlewares=[guard])
     control.add_routes(Control(service).routes())
     feishu = _mount_feishu(service, public, control)
+    ground = Ground(service, public, control)
+    stands = mount_all(ground, settings.stands)
     control.add_routes(FutuControl(futu, line, stage).routes())
     runners: list[web.AppRunner] = []
     try:
@@ -132,6 +142,7 @@ async def start(settings: Settings | None = None) -> Running:
     feishu.base_url = service.issuer
     running.feishu = feishu
     running.futu, running.trade = futu, line
+    running.stands, running.farewells = stands, ground.farewells
     return running
 
 

@@ -119,7 +119,7 @@ def comes_to(judged: Judged, expected: object, code: int, presented: str | None)
     assert judged.known == (expected != UNKNOWN)
     remedies = {UNKNOWN: WAIT, AGAIN: Remedy.UNAVAILABLE}
     assert judged.remedy is remedies.get(str(expected), expected)
-    assert judged.again == (1.0 if expected == AGAIN else None)
+    assert judged.again == ((1.0,) if expected == AGAIN else ())
     dies = expected is CLIMB and presented is not None
     assert judged.dead == (frozenset({presented}) if dies else frozenset())
 

@@ -47,8 +47,8 @@ def test_an_unknown_code_under_a_status_of_500_is_an_error_page() -> None:
     assert isinstance(judge(error(99, 503)), Unreadable)
 
 
-@pytest.mark.parametrize(("rung", "again"), [("refresh", 90.0), ("login-again", None), ("device-check", None)])
-def test_15_is_tried_once_more_by_freshd_and_never_where_a_person_stands(rung: str, again: float | None) -> None:
+@pytest.mark.parametrize(("rung", "again"), [("refresh", (90.0,)), ("login-again", ()), ("device-check", ())])
+def test_15_is_tried_once_more_by_freshd_and_never_where_a_person_stands(rung: str, again: tuple[float, ...]) -> None:
     found = rejected(judge(error(15), rung))
     assert found.again == again
     assert "another program" in found.detail
@@ -63,7 +63,7 @@ def test_20_keeps_what_the_device_check_needs_and_when_it_came() -> None:
         "device_verify_sig": "DVS-77", "device_verify_at": f"{SENT.wall:.0f}", "phone_no": "139****0000",
     }  # fmt: skip
     assert found.drop == {"third_factor_verify_sig", "third_factor_verify_at"}
-    assert found.again is None
+    assert found.again == ()
 
 
 def test_the_moment_is_never_later_than_the_login() -> None:

@@ -41,7 +41,7 @@ class Verdict:
     is_dead   the secret presented will never work again.  On a person's rung, where none is, that person is asked again
     is_open   nobody knows whether the secret was spent
     at        "R": it can come of a refresh, "X": of a person's step
-    again     seconds after which one more try is worth it, before the remedy
+    again     seconds to wait before each further try that is worth it, before the remedy
     hint      what an operator should know
     """
 
@@ -49,7 +49,7 @@ class Verdict:
     at: str = "XR"
     is_dead: bool = False
     is_open: bool = False
-    again: float | None = None
+    again: tuple[float, ...] = ()
     hint: str = ""
 
 
@@ -69,7 +69,7 @@ NO_APP: Final = Verdict(Remedy.CONFIG, hint="there is no such app on this brand'
 BRAND: Final = Verdict(Remedy.CONFIG, hint="the app belongs to the other brand")
 OURS: Final = Verdict(Remedy.CONFIG, hint="the platform does not take the request as it is")
 OTHER_APP: Final = Verdict(Remedy.CONFIG, hint="the token belongs to another app")
-RENEW_APP: Final = Verdict(Remedy.UNAVAILABLE, "R", again=AGAIN_SECONDS, hint="the app's own token was refused")
+RENEW_APP: Final = Verdict(Remedy.UNAVAILABLE, "R", again=(AGAIN_SECONDS,), hint="the app's own token was refused")
 
 EVERYWHERE: Final[Mapping[str, Verdict]] = {
     "99991400": WAIT,

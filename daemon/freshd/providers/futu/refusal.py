@@ -104,7 +104,7 @@ def refused(rung: str, record: Record, intent: Intent, reply: Reply, said: Refus
     keep, drop = _brought(record, intent, said)
     return Rejected(
         str(said.code), remedy, retry_after(reply), drop=drop, detail=ADVICE[said.code], dead=frozenset(), keep=keep,
-        again=AGAIN_SECONDS if (rung, said.code) == (REFRESH, LOGGED_OUT) else None,
+        again=(AGAIN_SECONDS,) if (rung, said.code) == (REFRESH, LOGGED_OUT) else (),
     )  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Long-lived logins that freshd itself holds with a managed lease."""
