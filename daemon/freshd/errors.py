@@ -69,6 +69,20 @@ class LeaseRefused(FreshdError):
     type = "lease-refused"
 
 
+class WireDown(FreshdError):
+    """A message connection ended, or did not acknowledge in time.  What was to be sent is still to be sent."""
+
+    exit_code = 69
+    type = "wire-down"
+
+
+class PublishRefused(FreshdError):
+    """The broker does not let this login publish there."""
+
+    exit_code = 77
+    type = "publish-refused"
+
+
 class StoreError(FreshdError):
     """A durable write or read did not succeed (full disk, I/O error, read-only).  Nothing was acknowledged."""
 

@@ -22,6 +22,7 @@ from freshd.core.profile import NOTHING, Margins, Profile
 
 __all__ = [
     "AccountSettings",
+    "ChannelSettings",
     "CustodianName",
     "EnvFileSettings",
     "Head",
@@ -30,6 +31,7 @@ __all__ = [
     "LogLevel",
     "LogSettings",
     "Margins",
+    "MqttOutletSettings",
     "Parsed",
     "Placement",
     "Problem",
@@ -165,6 +167,40 @@ class AccountSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelSettings:
+    """One long-lived login that freshd itself holds.
+
+    account  whose lease it logs in with; None where the kind can do without and `options` say how
+    options  what the kind's own model made of its keys
+    line     where it begins in the file
+    """
+
+    name: str
+    kind: str
+    account: str | None
+    options: Mapping[str, object] = field(default_factory=lambda: NOTHING)
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MqttOutletSettings:
+    """Where events and health go over MQTT.
+
+    channel  the channel (of kind "mqtt") whose connection is used
+    prefix   topics begin with it; no wildcard, no slash at either end
+    ring     how many events wait for a connection; the oldest makes room, counted
+    level    the least severe events sent
+    qos      0 or 1
+    """
+
+    channel: str
+    prefix: str
+    ring: int = 1000
+    level: LogLevel = "info"
+    qos: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration, accounts sorted by name."""
 
@@ -174,6 +210,8 @@ class Settings:
     log: LogSettings
     operators: Readers
     accounts: tuple[AccountSettings, ...] = ()
+    channels: tuple[ChannelSettings, ...] = ()
+    mqtt: MqttOutletSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
