@@ -23,6 +23,7 @@ from freshd.core.state import Phase
 from freshd.enrolment import Enrolment
 from freshd.errors import NotPossible, VaultLocked
 from freshd.examination import Examination
+from freshd.operations import Operations
 from freshd.operators import Operators
 from freshd.supervisor import Supervisor
 from freshd.tokens import Health, Published, Shortfall
@@ -35,8 +36,10 @@ class Desk:
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         self._leases = supervisor.leases
-        verbs = (Operators(supervisor).verbs, Enrolment(supervisor).verbs, Examination(supervisor).verbs)
-        self._verbs: dict[str, Verb] = {name: verb for some in verbs for name, verb in some.items()}
+        operators, enrolment = Operators(supervisor), Enrolment(supervisor)
+        operations = Operations(supervisor, enrolment, operators.verbs["refresh"])
+        nouns = (operators, enrolment, Examination(supervisor), operations)
+        self._verbs: dict[str, Verb] = {name: verb for noun in nouns for name, verb in noun.verbs.items()}
 
     # -- readers ----------------------------------------------------------------------------------------------------
 

@@ -6,25 +6,33 @@ Rules
 * An answer is exchanged only for the session, and the account, that asked for it.
 * Sessions live in memory, end by themselves, and are few; a restart ends them.
 * A person's code goes in, nothing of it comes out: no answer and no error holds a secret (I8, I12).
+* A key that is being registered, and all else that a step needs whatever becomes of its answer, is durable before the
+  step is taken (`Asked.keeps`).
 * A refusal that brought what another step of a person needs leads to that step ("next-step"); any other ends it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Final
 
-from freshd.core.happenings import Enrolling
-from freshd.core.model import Record, Secret
+from freshd.core.events import Event
+from freshd.core.happenings import Enrolling, Relieved
+from freshd.core.model import EMPTY, Change, Grant, Record, Secret
 from freshd.core.state import State
-from freshd.errors import KeyringUnavailable, NotPossible
-from freshd.ports import Asked, Provider
+from freshd.errors import FreshdError, KeyringUnavailable, NotPossible
+from freshd.ports import Asked, Line, Provider, Succeeding
 from freshd.supervisor import Supervisor
-from freshd.turn import Verb, decided, landed, must_not_displace
+from freshd.turn import Verb, decided, landed, must_not_displace, quiet
 
 SESSION_SECONDS: Final = 900.0
+RETIRE_SECONDS: Final = 15.0
+"""How long an enrolment waits for the end of the grant it replaced."""
 MAX_SESSIONS: Final = 64
 PENDING: Final = frozenset({"authorization_pending", "slow_down", "held"})
 """Outcomes after which the same enrolment is asked for again; also where nothing was sent of what is no redirect."""
@@ -58,16 +66,44 @@ class Enrolment:
             await self._record(account),
             consent=args.get("consent") is True,
         )  # fmt: skip
+        session = await self._opened(account, asked)
+        return {
+            "session": session, "url": asked.url, "user_code": asked.user_code, "interval": asked.interval,
+            "prompt": asked.prompt, "picture": None if asked.picture is None else b64encode(asked.picture).decode(),
+            "expires_in": min(asked.expires_in, SESSION_SECONDS),
+        }  # fmt: skip
+
+    async def at_once(self, account: str, asked: Asked) -> Mapping[str, Any]:
+        """Take a step that asks nothing of a person.  Raises NotPossible where it came to nothing."""
+        told = await self._finish_once(account, {"session": await self._opened(account, asked)})
+        if not told["done"]:
+            raise NotPossible(f"nothing came of it: {told['pending']}", f"freshd explain {account}, then try again")
+        return told
+
+    async def _opened(self, account: str, asked: Asked) -> str:
+        """The key of a new session.  What the step needs whatever becomes of its answer is durable by then."""
         now = self._supervisor.clock.boot()
         self._sessions = {key: kept for key, kept in self._sessions.items() if kept.ends > now}
         if len(self._sessions) >= MAX_SESSIONS:
             raise NotPossible("too many enrolments are under way", "finish one, or wait until they expire")
+        if asked.keeps:
+            await self._keep(account, asked)
         session = secrets.token_urlsafe(24)
         self._sessions[session] = Session(account, asked, now + min(asked.expires_in, SESSION_SECONDS))
-        return {
-            "session": session, "url": asked.url, "user_code": asked.user_code, "interval": asked.interval,
-            "prompt": asked.prompt, "expires_in": min(asked.expires_in, SESSION_SECONDS),
-        }  # fmt: skip
+        return session
+
+    async def _keep(self, account: str, asked: Asked) -> None:
+        """Commit what the step needs beside what is there: doubts, verdicts and the lease stand as they stood."""
+        supervisor = self._supervisor
+        async with quiet(supervisor, account):
+            record = await supervisor.vault.read(account)
+            now, bound = supervisor.clock.now(), supervisor.keeper(account).provider(account).binding
+            grant = record.grant or Grant(secrets.token_hex(16), bound, EMPTY, now, now)
+            grant = replace(grant, secrets=MappingProxyType({**grant.secrets, **asked.keeps}))
+            line = Line(now, asked.rung, "kept", record.generation + 1, ", ".join(sorted(asked.keeps)))
+            change = Change(account, grant, adds=True)
+            kept = await supervisor.vault.commit(None, account, [change], {}, line)
+            supervisor.post(account, Relieved(kept[account], adds=True))
 
     async def _record(self, account: str) -> Record:
         """What is kept of the account; nothing where the keyring holds it back, for a person may enrol even then."""
@@ -102,7 +138,20 @@ class Enrolment:
             return await self._undone(account, key, after, known)
         del self._sessions[key]
         await decided(self._supervisor)
+        await self._retire(account, known)
         return {"done": True, "account": account, "generation": after.standing.generation}
+
+    async def _retire(self, account: str, old: Record) -> None:
+        """End what was replaced, where the service would keep it alive beside the new grant."""
+        provider, new = self._supervisor.keeper(account).provider(account), await self._record(account)
+        if not isinstance(provider, Succeeding) or old.grant is None or new.grant is None:
+            return
+        try:
+            async with asyncio.timeout(RETIRE_SECONDS):
+                await provider.retire(old.grant, new.grant)
+        except (FreshdError, TimeoutError) as error:
+            why = error.cause if isinstance(error, FreshdError) else "no answer in time"
+            self._supervisor.tell(Event("grant.left-behind", account, {"why": why}))
 
     async def _undone(self, account: str, key: str, after: State, known: Record) -> Mapping[str, Any]:
         outcome = after.last_outcome or "failed"

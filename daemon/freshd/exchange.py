@@ -110,7 +110,7 @@ class Exchange:
             return Unable(order.attempt, error.type, error.cause, error.remedy)
         except Exception as error:  # noqa: BLE001 - before the intent nothing was sent: a bug is only a bug
             return Broke(order.attempt, type(error).__name__)
-        flight = Flight(order, rung, keys, record, intent)
+        flight = Flight(order, rung, keys, record, intent, provider.binding)
         return await self._landed(flight, self._spend(flight, provider, rescue), rescue)
 
     async def finish(self, attempt: int, account: str, provider: Provider, rescue: Rescue) -> Ending:
@@ -123,7 +123,7 @@ class Exchange:
         rung = ladder.find(provider.ladder, intent.rung) or Rung(intent.rung)
         order = Order(intent.flight, attempt, account, intent.rung, record.generation, record.lineage, intent.replays,
                       intent.doubted, intent.candidate, earlier=intent.earlier)  # fmt: skip
-        flight = Flight(order, rung, provider.paces(rung.name), record, intent)
+        flight = Flight(order, rung, provider.paces(rung.name), record, intent, provider.binding)
         return await self._landed(flight, self._judge(flight, provider, reply, rescue), rescue)
 
     async def _landed(self, flight: Flight, rest: Awaitable[Ending], rescue: Rescue) -> Ending:

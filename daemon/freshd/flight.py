@@ -13,7 +13,7 @@ from typing import Final
 
 from freshd.core.happenings import Doubted
 from freshd.core.ladder import Rung
-from freshd.core.model import EMPTY, Change, Earlier, Intent, Moment, Record, Secret, Standing
+from freshd.core.model import EMPTY, Binding, Change, Earlier, Grant, Intent, Moment, Record, Secret, Standing
 from freshd.core.outcome import Lost, Performed, Rejected, Remedy
 from freshd.pacer import Keys
 from freshd.ports import Provider
@@ -46,13 +46,14 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """An order under way: its rung, what it charges, the record it found, and its intent."""
+    """An order under way: its rung, what it charges, the record it found, its intent, and what a grant belongs to."""
 
     order: Order
     rung: Rung
     keys: Keys
     record: Record
     intent: Intent
+    binding: Binding
 
 
 async def perform(flight: Flight, provider: Provider) -> Performed:
@@ -77,10 +78,15 @@ def is_cancelled() -> bool:
 
 
 def told_of(flight: Flight, rejected: Rejected) -> Change | None:
-    """What a refusal brought that the next step of a person needs; None where it brought nothing."""
-    grant = flight.record.grant
-    if not rejected.keep or grant is None:
+    """What a refusal brought that the next step of a person needs; None where it brought nothing.
+
+    Where there was no grant yet it begins a lineage: what it brought is kept whoever has enrolled before.
+    """
+    if not rejected.keep:
         return None
+    intent = flight.intent
+    blank = Grant(intent.candidate or intent.flight, flight.binding, EMPTY, intent.sent, intent.sent)
+    grant = flight.record.grant or blank
     secrets = MappingProxyType({**grant.secrets, **rejected.keep})
     return Change(flight.order.account, grant=replace(grant, secrets=secrets), drop=rejected.drop, adds=True)
 

@@ -41,6 +41,8 @@ def _more(plan: Plan, state: State) -> dict[str, object]:
     told: dict[str, object] = {"rungs": [rung.name for rung in plan.ladder]}
     if grant_end(state) is not None:
         told["deadline_is_final"] = grant_end(state) == state.final_until
+    if state.lease is not None and state.lease.fields:
+        told["lease"] = dict(state.lease.fields)
     if state.parked is not None and state.parked.detail:
         told["detail"] = state.parked.detail
     filler = stock(plan)

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from freshd.core import kin, lifecycle
-from freshd.core.effects import Ask, Effect, Finish, Fly, Probe, Publish, SaveAgain, Tell, Wake, Withdraw
+from freshd.core.effects import Ask, Compare, Effect, Finish, Fly, Probe, Publish, SaveAgain, Tell, Wake, Withdraw
 from freshd.core.events import Event
 from freshd.core.happenings import Broke, Committed, Ending, Happening, Needed, Probed, Relieved, SaveFailed
 from freshd.core.lifecycle import is_in_air
@@ -31,6 +31,7 @@ from freshd.core.state import Plan, State
 from freshd.errors import FreshdError
 from freshd.exchange import Exchange
 from freshd.flight import Order, is_cancelled
+from freshd.herds import Herds
 from freshd.ports import Alarms, Clock, Provider
 from freshd.tokens import Published
 
@@ -42,7 +43,7 @@ RESCUE_SECONDS: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """What a keeper is given to act with: how to start tasks, tell events, and show or withdraw a lease."""
+    """What a keeper is given to act with: how to start tasks, tell events, show or withdraw a lease, compare."""
 
     clock: Clock
     alarms: Alarms
@@ -50,6 +51,7 @@ class Shelf:
     tell: Callable[[Event], None]
     show: Callable[[Published], None]
     withdraw: Callable[[str], None]
+    herds: Herds
 
 
 class Keeper:
@@ -156,11 +158,8 @@ class Keeper:
     def _perform(self, account: str, effect: Effect) -> None:
         shelf = self._shelf
         match effect:
-            case Fly(attempt):
-                order, provider = _order(account, effect, self._states[account].standing), self._providers[account]
-                shelf.spawn(self._fly(order, provider), f"flight:{account}:{attempt}")
-            case Finish(attempt):
-                shelf.spawn(self._finish(account, attempt, self._providers[account]), f"finish:{account}:{attempt}")
+            case Fly() | Finish():
+                self._launch(account, effect)
             case Ask(relative):
                 self.post(relative, Needed())
             case Wake(at):
@@ -172,10 +171,20 @@ class Keeper:
                 shelf.withdraw(account)
             case Probe(lease, attempt):
                 shelf.spawn(self._probe(account, lease, attempt), f"probe:{account}")
+            case Compare(host, over):
+                (shelf.herds.answered if over else shelf.herds.refused)(host, account)
             case SaveAgain():
                 self._gate(account).set()
             case Tell(event):
                 shelf.tell(event)
+
+    def _launch(self, account: str, effect: Fly | Finish) -> None:
+        spawn, provider, attempt = self._shelf.spawn, self._providers[account], effect.attempt
+        if isinstance(effect, Fly):
+            order = _order(account, effect, self._states[account].standing)
+            spawn(self._fly(order, provider), f"flight:{account}:{attempt}")
+        else:
+            spawn(self._finish(account, attempt, provider), f"finish:{account}:{attempt}")
 
     async def _fly(self, order: Order, provider: Provider) -> None:
         rescue = self._rescue(order.account, order.attempt)

@@ -32,6 +32,7 @@ from freshd.core.happenings import (
     Resumed,
     Retired,
     Settled,
+    Shared,
 )
 from freshd.core.lifecycle import is_in_air
 from freshd.core.model import Standing
@@ -39,6 +40,7 @@ from freshd.core.state import Phase, Plan, State
 from freshd.errors import FreshdError, KeyringUnavailable, VaultLocked
 from freshd.exchange import Exchange
 from freshd.flight import DEADLINE_SECONDS
+from freshd.herds import Herds
 from freshd.keeper import Keeper, Shelf
 from freshd.pacer import Pacer
 from freshd.ports import Alarms, Clock, Provider, Vault
@@ -86,7 +88,8 @@ class Supervisor:
         self._removed: set[str] = set()
         self._by_account: dict[str, Keeper] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._shelf = Shelf(clock, alarms, self._launch, tell, self._show, self._withdraw)
+        herds = Herds(clock, tell, self._share, self._host_back)
+        self._shelf = Shelf(clock, alarms, self._launch, tell, self._show, self._withdraw, herds)
         self._ticks = Ticks(clock, alarms, tell, self.ring, lambda: list(self._by_account))
         self.unlocked = asyncio.Event()
         self.failed: asyncio.Future[FreshdError] = asyncio.get_running_loop().create_future()
@@ -118,6 +121,10 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for account in accounts:
             loop.call_soon(self.post, account, HostBack())
+
+    def _share(self, account: str, event: Shared) -> None:
+        """What the herds call: posted from the loop, for we are in the middle of somebody's step."""
+        asyncio.get_running_loop().call_soon(self.post, account, event)
 
     def settled(self, account: str, settled: bool) -> None:  # noqa: FBT001 - the vault's callback
         """What the vault calls when the OS keyring caught up or fell behind."""

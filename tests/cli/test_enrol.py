@@ -339,3 +339,13 @@ async def test_an_object_that_cannot_be_imported_is_refused_without_repeating_it
     assert ended.exit_code == 65
     assert engine.operations == []
     assert "canary" not in ended.output
+
+
+async def test_a_picture_is_shown_beside_its_question_and_gone_afterwards(engine: Engine, freshd: Freshd) -> None:
+    engine.script["enrol-begin"] = [{**PROMPT, "prompt": "the characters", "picture": "R0lGODlhcmVzdA=="}]
+    engine.script["enrol-finish"] = [DONE]
+    ended = await freshd("enrol", "mail", stdin="kx7f\n")
+    assert ended.exit_code == 0, ended.output
+    path = next(line.strip() for line in ended.stdout.splitlines() if line.strip().endswith(".gif"))
+    assert not Path(path).exists()
+    assert engine.operations[-1][2] == {"session": "s1", "code": "kx7f"}

@@ -17,6 +17,7 @@ from freshd.core.model import Intent, Record
 from freshd.core.outcome import Lost, NotSent, Performed, Remedy
 from freshd.core.state import Parked, Phase, State
 from freshd.exchange import Exchange
+from freshd.herds import Herds
 from freshd.keeper import Keeper, Shelf
 from freshd.pacer import Pacer
 from freshd.tokens import Published
@@ -48,7 +49,8 @@ class Home:
         self.shown: list[Published] = []
         self.tasks: set[asyncio.Task[None]] = set()
         self.alarms = FakeAlarms(self.time, lambda account: self.keeper.post(account, Due()))
-        shelf = Shelf(self.time, self.alarms, self.spawn, self.tell, self.shown.append, lambda _account: None)
+        herds = Herds(self.time, self.tell, lambda *_: None, lambda _names: None)
+        shelf = Shelf(self.time, self.alarms, self.spawn, self.tell, self.shown.append, lambda _account: None, herds)
         self.keeper = Keeper(Exchange(self.vault, Pacer(), self.time), shelf)
         if not self.vault.disk.records:
             self.vault.disk.records["mail"] = enrolled("mail", self.time.now())

@@ -16,8 +16,9 @@ import os
 import re
 import secrets
 import sys
+from base64 import b64decode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic, sleep
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from freshd.cli.daemon import Daemon, Told
 from freshd.cli.given import NotEnrolled, agrees, code_given, line_given, secrets_given
 from freshd.cli.options import Scene, account, as_json, examples, on_scene
 from freshd.cli.output import dump, hint, plain, say, span
+from freshd.cli.picture import shown
 from freshd.cli.redirect import PATH, Listener, RedirectUnusable, Request, listen_for
 from freshd.errors import NeedsConsent
 
@@ -45,7 +47,7 @@ CODE: Final = re.compile(r"[a-z_]{1,40}")
 class Begun:
     """An enrolment that the daemon has begun.
 
-    prompt  what the person is to type in, where it is no redirect
+    prompt  what the person is to type in, where it is no redirect; picture: an image file to look at for that
     ends    monotonic second after which it is forgotten
     """
 
@@ -57,6 +59,7 @@ class Begun:
     interval: float
     ends: float
     prompt: str | None = None
+    picture: bytes | None = field(default=None, repr=False)
 
     @property
     def is_at_once(self) -> bool:
@@ -158,7 +161,8 @@ def _begin_agreed(daemon: Daemon, account: str, redirect_uri: str, *, is_agreed:
 def _step(begun: Begun, listener: Listener, screen: Screen) -> Mapping[str, Any] | None:
     """One step; None where it leads to another."""
     if begun.prompt is not None:
-        told = _finish(begun, {"code": code_given(plain(begun.prompt), begun.account)})
+        with shown(begun.picture, may_open=screen.may_open and _has_display()):
+            told = _finish(begun, {"code": code_given(plain(begun.prompt), begun.account)})
     elif begun.is_at_once:
         told = _finish(begun, {}, is_at_once=True)
     elif begun.user_code is not None:
@@ -212,8 +216,9 @@ def _begin(daemon: Daemon, account: str, **wishes: object) -> Begun:
     told = daemon.operate(account, "enrol-begin", **wishes)
     ends = monotonic() + float(told.get("expires_in") or 600.0)
     interval = max(1.0, float(told.get("interval") or SLOWER_BY_SECONDS))
-    url, prompt = told.get("url") or "", told.get("prompt")
-    return Begun(daemon, account, told["session"], url, told.get("user_code"), interval, ends, prompt)
+    url, prompt, picture = told.get("url") or "", told.get("prompt"), told.get("picture")
+    image = b64decode(picture) if picture else None
+    return Begun(daemon, account, told["session"], url, told.get("user_code"), interval, ends, prompt, image)
 
 
 def _finish(begun: Begun, brought: Mapping[str, str], *, is_at_once: bool = False) -> Mapping[str, Any]:

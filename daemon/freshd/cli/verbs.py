@@ -26,6 +26,7 @@ TABLE: Final[Mapping[str, tuple[str, str]]] = {
     "explain": ("explain:explain", "Say why an account is as it is, and what to do."),
     "doctor": ("doctor:doctor", "Examine the machine, or one account."),
     "alerts": ("alerts:alerts", "Tell a command of every trouble, once."),
+    "operate": ("calls:operate", "Use a service's own call."),
     "pause": ("operate:pause", "Serve what is there, renew nothing."),
     "resume": ("operate:resume", "Renew again."),
     "confirm": ("operate:confirm", "Keep a grant whose configuration was changed on purpose."),

@@ -82,10 +82,18 @@ class SaveAgain:
 
 
 @dataclass(frozen=True, slots=True)
+class Compare:
+    """A service refused this account in a way that others may share; `over`: it has answered the account since."""
+
+    host: str
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Tell:
     """Give an event to the outlets."""
 
     event: Event
 
 
-Effect = Fly | Finish | Ask | Wake | Publish | Withdraw | Probe | SaveAgain | Tell
+Effect = Fly | Finish | Ask | Wake | Publish | Withdraw | Probe | SaveAgain | Compare | Tell

@@ -12,7 +12,7 @@ from typing import Any, Final
 from freshd.core import ladder
 from freshd.core.arrange import park, publish, unusable
 from freshd.core.beginnings import grant_gone, recovered
-from freshd.core.effects import Effect, Tell
+from freshd.core.effects import Compare, Effect, Tell
 from freshd.core.events import Event, Fields
 from freshd.core.happenings import (
     Broke,
@@ -88,13 +88,15 @@ def _committed(plan: Plan, state: State, event: Committed, now: Moment) -> Outco
     told += _answer_told(state, event, is_barren=barren > 0)
     if healed or (is_stopped and state.suspect is None):
         told.append(Tell(Event("lease.healed", account, {"rung": state.rung})))
+    if state.shared is not None:
+        told.append(Compare(state.shared, over=True))
     outcome = "wrong-identity" if standing.withheld else "no-token" if barren else "ok"
     fresh = replace(
         aged(plan, state, standing, now, 0.0), phase=Phase.DOUBTFUL if doubt else Phase.LIVE, next_rung=None,
         doubt=doubt, parked=None, want=state.want if fills else Want.NOTHING, barren=barren, failures=0,
         suspect=None if is_new else state.suspect, fresh=state.fresh if fills else is_new,
         refused=state.refused if is_new or fills else 0, enrolling=False, resets=0, climbs=state.climbs if fills else 0,
-        unhelped=0, ask_from=0.0,
+        unhelped=0, ask_from=0.0, shared=None,
         not_before=now.boot + (2.0 ** min(barren, 9) if barren else 0.0), barred=None, last_outcome=outcome,
         refreshes=state.refreshes + 1, heals=state.heals + healed,
     )  # fmt: skip

@@ -126,6 +126,15 @@ CATALOGUE: Final[Mapping[str, Entry]] = MappingProxyType(
         "code.unknown": _entry(
             _S.ALERT, "a refusal that no table knows; everything is kept", "freshd explain ACCOUNT", apart="code"
         ),
+        "service.refusing": _entry(
+            _S.ALERT,
+            "a service refuses several accounts at once: every secret is kept, and it is asked again every 10 minutes",
+            "look at the service: its token store, or an edit of groups there; then freshd status",
+            apart="host",
+        ),
+        "service.accepting": _entry(
+            _S.NOTICE, "the service answers these accounts again", clears="service.refusing", apart="host"
+        ),
         "climb.started": _entry(_S.NOTICE, "trying the next way to renew"),
         "renewal.overdue": _entry(
             _S.ALERT,
@@ -202,6 +211,9 @@ CATALOGUE: Final[Mapping[str, Entry]] = MappingProxyType(
             "freshd enrol ACCOUNT",
             lead="seconds_left",
             apart="which",
+        ),
+        "grant.left-behind": _entry(
+            _S.NOTICE, "the grant that an enrolment replaced could not be ended at the service; it ends by itself"
         ),
         "grant.gone": _entry(
             _S.ALERT,

@@ -36,6 +36,17 @@ class HostBack:
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """Others of the same service meet the same refusal: it is the service's until this boot-time second.
+
+    host  None: not any more, for the service has answered one of them
+    """
+
+    host: str | None
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class Demanded:
     """A reader needs a lease with at least `min_ttl` seconds left."""
 
@@ -220,6 +231,6 @@ class Forgotten:
 
 Ending = Committed | Refusal | Doubted | Unsent | Held | Outdated | Unable | Broke
 Happening = (
-    Booted | Due | HostBack | Demanded | Forced | Refused | Probed | Enrolling | Ending | SaveFailed
+    Booted | Due | HostBack | Shared | Demanded | Forced | Refused | Probed | Enrolling | Ending | SaveFailed
     | Relieved | KinChanged | Needed | Paused | Resumed | Retired | Reconfigured | Settled | Forgotten
 )  # fmt: skip

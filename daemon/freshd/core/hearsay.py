@@ -13,7 +13,7 @@ from freshd.core.arrange import LOST_TWICE, unpark
 from freshd.core.contract import Contract
 from freshd.core.effects import Effect, Probe, SaveAgain, Tell
 from freshd.core.events import Event
-from freshd.core.happenings import Demanded, Happening, Probed, Refused, Settled
+from freshd.core.happenings import Demanded, Happening, Probed, Refused, Settled, Shared
 from freshd.core.model import Moment
 from freshd.core.outcome import Remedy
 from freshd.core.state import REFUSED_IN_A_ROW, Phase, Plan, State, Want
@@ -50,6 +50,13 @@ def host_back(_plan: Plan, state: State, _event: Happening, now: Moment) -> Outc
     if state.parked.code != LOST_TWICE:
         return state, []
     return unpark(replace(state, doubt=replace(state.doubt, allowed=state.doubt.risky + 1))), []
+
+
+def shared(_plan: Plan, state: State, event: Happening, _now: Moment) -> Outcome:
+    """Several accounts of one service are refused at once: none of them is believed dead for that."""
+    if not isinstance(event, Shared):
+        return state, []
+    return replace(state, shared=event.host, shared_until=event.until), []
 
 
 def demanded(plan: Plan, state: State, event: Happening, now: Moment) -> Outcome:

@@ -47,6 +47,7 @@ from freshd.core.happenings import (
     Retired,
     SaveFailed,
     Settled,
+    Shared,
     Unable,
     Unsent,
 )
@@ -99,6 +100,7 @@ ROWS: Final[Mapping[type, Mapping[Phase, Handler]]] = {
     Resumed: _everywhere(hearsay.resumed),
     Retired: _everywhere(hearsay.retired),
     HostBack: _row(hearsay.nothing, hearsay.host_back, hearsay.host_back),
+    Shared: _everywhere(hearsay.shared),
     Reconfigured: _row(hearsay.returned, hearsay.reconfigured_while_parked, hearsay.returned),
     Settled: _everywhere(hearsay.settled),
     Forgotten: _everywhere(beginnings.forgotten),

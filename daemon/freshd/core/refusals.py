@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from freshd.core.arrange import park, stuck
-from freshd.core.effects import Effect, Tell, Withdraw
+from freshd.core.effects import Compare, Effect, Tell, Withdraw
 from freshd.core.events import Event
 from freshd.core.happenings import Refusal
 from freshd.core.model import Moment, Standing
@@ -28,6 +28,8 @@ SETTLES_DOUBT: Final = frozenset({Remedy.CLIMB, Remedy.RESET, Remedy.PERSON})
 CLIMBS_MOST: Final = 3
 """Refused rungs without a lease in between, after which the whole ladder rests: it would go round in circles."""
 REREAD_WAIT_SECONDS: Final = 0.5
+SHARED_WAIT_SECONDS: Final = 600.0
+"""How often a service is asked again that refuses several accounts at once."""
 
 
 def rejected(plan: Plan, state: State, event: Refusal, now: Moment) -> Outcome:
@@ -56,6 +58,10 @@ def rejected(plan: Plan, state: State, event: Refusal, now: Moment) -> Outcome:
         advice = f"freshd explain {account}"
         told += [Tell(Event("code.unknown", account, {"code": refusal.code}, advice))] if is_new else []
         state = replace(state, not_before=now.boot + UNKNOWN_CODE_WAIT_SECONDS, barred=state.rung)
+    if refusal.host is not None:
+        told.append(Compare(refusal.host))
+        if refusal.host == state.shared and now.boot < state.shared_until:
+            return replace(state, not_before=now.boot + SHARED_WAIT_SECONDS, barred=state.rung), told
     if is_worth_another:
         return replace(state, not_before=now.boot + refusal.again[tries], barred=state.rung), told
     if had_lease and refusal.remedy is Remedy.RESET:

@@ -49,4 +49,6 @@ def _is_short(plan: Plan, state: State, now: Moment) -> bool:
         return False
     if state.until is not None and state.until > now.boot:
         return False
+    if state.shared is not None and now.boot < state.shared_until:
+        return False  # told once for all accounts of the service
     return wants_lease(state) if is_on_demand(plan) else True

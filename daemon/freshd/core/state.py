@@ -137,6 +137,8 @@ class State:
                 it is not asked again
     climbs      rungs refused since the last lease
     tries       further tries that the last refusal was given before its remedy applies
+    shared      the service whose refusal this account shares with others, and the boot-time second until which that is
+                taken for one cause (`shared_until`)
     resets      refusals in a row that made us forget what the lease was made of
     not_before  boot-time second before which nothing is tried; `barred`: only that rung, None: any
     fresh       the lease came out of a heal and nobody has renewed since by schedule
@@ -183,6 +185,8 @@ class State:
     climbs: int = 0
     resets: int = 0
     tries: int = 0
+    shared: str | None = None
+    shared_until: float = 0.0
     doubt: Doubt | None = None
     parked: Parked | None = None
     paused: bool = False

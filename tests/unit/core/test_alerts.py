@@ -174,6 +174,8 @@ def test_a_line_that_changes_nothing_leaves_the_book_as_it_was() -> None:
 def test_every_alert_of_an_account_ends_when_the_account_is_gone() -> None:
     momentary = {name for name, entry in CATALOGUE.items() if entry.severity <= Severity.WARNING} - LASTING
     assert momentary == {"clock.stepped", "vault.rolled-back"}
-    of_the_daemon = {"daemon.failed", "config.refused", "config.needs-restart", "vault.locked", "vault.unusable"}
+    of_the_daemon = {"daemon.failed", "config.refused", "config.needs-restart", "vault.locked", "vault.unusable"} | {
+        "service.refusing"
+    }
     of_accounts = {name for name in LASTING if CATALOGUE[name].severity <= Severity.WARNING} - of_the_daemon
     assert of_accounts == set(CATALOGUE["account.forgotten"].clears) == set(CATALOGUE["account.retired"].clears)
