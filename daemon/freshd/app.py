@@ -39,8 +39,9 @@ from freshd.providers import registry
 from freshd.providers.deps import Deps
 from freshd.providers.profiles import packaged
 from freshd.references import References
+from freshd.roster import Member
 from freshd.sdnotify import Notifier
-from freshd.supervisor import Member, Supervisor
+from freshd.supervisor import Supervisor
 from freshd.vault import JournalVault, KeyFile, Placement, Setup, SystemdCredential
 from freshd.vault.keyring import OsKeyring
 

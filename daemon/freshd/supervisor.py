@@ -14,11 +14,10 @@ Rules
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-from freshd.core import kin
 from freshd.core.contract import Reuse
 from freshd.core.events import Event
 from freshd.core.happenings import (
@@ -36,31 +35,20 @@ from freshd.core.happenings import (
 )
 from freshd.core.lifecycle import is_in_air
 from freshd.core.model import Standing
-from freshd.core.state import Phase, Plan, State
+from freshd.core.state import Phase, State
 from freshd.errors import FreshdError, KeyringUnavailable, VaultLocked
 from freshd.exchange import Exchange
 from freshd.flight import DEADLINE_SECONDS
 from freshd.herds import Herds
 from freshd.keeper import Keeper, Shelf
 from freshd.pacer import Pacer
-from freshd.ports import Alarms, Clock, Provider, Vault
+from freshd.ports import Alarms, Clock, Vault
+from freshd.roster import Member, Roster, in_order
 from freshd.ticks import Ticks
 from freshd.tokens import Published
 
 UNLOCK_SECONDS: Final = 2.0
 PERSIST_SECONDS: Final = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One configured account, ready to be kept.  `has_met`: its kind was tried on a real service."""
-
-    plan: Plan
-    provider: Provider
-    kind: str
-    family: str
-    paused: bool = False
-    has_met: bool = True
 
 
 class Supervisor:
@@ -76,21 +64,17 @@ class Supervisor:
         self.known: dict[str, Standing] = {}
         self._paused: set[str] = set()
         """By an operator; the configuration's pauses are the members' own."""
-        self.members: dict[str, Member] = {}
         self._pacer = Pacer()
         self._pacer.on_back = self._host_back
         self._exchange = Exchange(vault, self._pacer, clock, trace)
-        self._trace = trace
         self._alarms = alarms
         self._stopping = False
-        self._keepers: dict[str, Keeper] = {}
-        self._moving: set[str] = set()
         self._removed: set[str] = set()
-        self._by_account: dict[str, Keeper] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         herds = Herds(clock, tell, self._share, self._host_back)
         self._shelf = Shelf(clock, alarms, self._launch, tell, self._show, self._withdraw, herds)
-        self._ticks = Ticks(clock, alarms, tell, self.ring, lambda: list(self._by_account))
+        self.roster = Roster(lambda: Keeper(self._exchange, self._shelf, trace))
+        self._ticks = Ticks(clock, alarms, tell, self.ring, self.roster.accounts)
         self.unlocked = asyncio.Event()
         self.failed: asyncio.Future[FreshdError] = asyncio.get_running_loop().create_future()
         """Resolved when the daemon cannot go on: the vault turned out to be unusable once its key came."""
@@ -98,19 +82,22 @@ class Supervisor:
 
     # -- accounts ---------------------------------------------------------------------------------------------------
 
+    @property
+    def members(self) -> Mapping[str, Member]:
+        """Every configured account."""
+        return self.roster.members
+
     def keeper(self, account: str) -> Keeper:
         """The account's only writer.  KeyError where it is not configured."""
-        return self._by_account[account]
+        return self.roster.keeper(account)
 
     def state(self, account: str) -> State:
         """How an account stands.  KeyError where it is not configured."""
-        return self._by_account[account].accounts[account]
+        return self.roster.state(account)
 
     def post(self, account: str, event: Happening) -> None:
         """Give an account an event; one for an account nobody keeps is dropped."""
-        keeper = self._by_account.get(account)
-        if keeper is not None:
-            keeper.post(account, event)
+        self.roster.post(account, event)
 
     def ring(self, account: str) -> None:
         """What alarms call."""
@@ -130,13 +117,6 @@ class Supervisor:
         """What the vault calls when the OS keyring caught up or fell behind."""
         self.post(account, Settled(settled))
 
-    def _enlist(self, member: Member) -> None:
-        name = member.plan.account
-        keeper = self._keeper_of(member.family)
-        keeper.adopt(member.plan, member.provider)
-        self._by_account[name] = keeper
-        self.members[name] = member
-
     def _boot(self, member: Member) -> None:
         name = member.plan.account
         if member.paused:
@@ -151,7 +131,7 @@ class Supervisor:
     def start(self, members: Sequence[Member]) -> None:
         """Begin: boot every account if `load` found the vault open, else go on asking for its key."""
         for member in members:
-            self._enlist(member)
+            self.roster.enlist(member)
         self._ticks.begin()
         self.spawn(self._ticks.run(), "ticks")
         if self.locked:
@@ -176,19 +156,9 @@ class Supervisor:
     def _boot_all(self) -> None:
         if self.vault.rolled_back:
             self.tell(Event("vault.rolled-back", None, {"cause": self.vault.rolled_back}))
-        for member in self._in_order(self.members.values()):
+        for member in in_order(self.members.values(), self.known):
             self._boot(member)
         self.unlocked.set()
-
-    def _in_order(self, members: Iterable[Member]) -> Sequence[Member]:
-        """Whose answer rests in escrow comes first, for none is newer; then those that others need, then the others."""
-
-        def turn(member: Member) -> tuple[bool, bool, str]:
-            name = member.plan.account
-            known = self.known.get(name)
-            return (known is None or not known.escrowed, bool(kin.relatives(member.plan)), name)
-
-        return sorted(members, key=turn)
 
     def reload(self, members: Sequence[Member], changed: frozenset[str], removed: frozenset[str]) -> None:
         """Apply a new configuration: `members` are all of it, `changed` those to be built anew."""
@@ -196,10 +166,10 @@ class Supervisor:
         self._removed = (self._removed | removed) - fresh.keys()
         for name in removed:
             self.post(name, Retired())
-        added = [member for name, member in fresh.items() if name not in self._by_account]
+        added = [member for name, member in fresh.items() if not self.roster.keeps(name)]
         for member in added:
-            self._enlist(member)
-        for member in self._in_order(added):
+            self.roster.enlist(member)
+        for member in in_order(added, self.known):
             if not self.locked:
                 self._boot(member)
             self.post(member.plan.account, Reconfigured())  # its keeper may remember it as retired
@@ -208,43 +178,26 @@ class Supervisor:
                 self._change(name, member, anew=name in changed or self.state(name).retired)
 
     def _change(self, name: str, member: Member, *, anew: bool) -> None:
-        was, self.members[name] = self.members[name], member
+        was = self.roster.replace(member)
         if member.paused and not was.paused:
             self.post(name, Paused())
         if was.paused and not member.paused and name not in self._paused:
             self.post(name, Resumed())
-        if name in self._moving:
+        if self.roster.is_moving(name):
             return
         if member.family != was.family:
-            self._moving.add(name)
+            self.roster.begins_move(name)
             self.spawn(self._move(name), f"move:{name}")
         elif anew:
-            self._by_account[name].adopt(member.plan, member.provider)
+            self.keeper(name).adopt(member.plan, member.provider)
             self.post(name, Reconfigured())
         elif self.state(name).phase is Phase.PARKED:
             self.post(name, Reconfigured())  # what was to be corrected may lie in a secret's file, or at the service
 
     async def _move(self, name: str) -> None:
-        """Another family, another keeper: once nothing of the account is in the air, for families have one writer (I1).
-
-        What was configured by then counts, so that reloads which follow each other need one move.  An account that was
-        removed meanwhile stays removed.
-        """
-        old = self._by_account[name]
-        await old.landed(name)
-        self._moving.discard(name)
-        member = self.members.get(name)
-        if member is None:
-            return
-        new = self._keeper_of(member.family)
-        if new is not old:
-            new.receive(member.plan, member.provider, old.release(name))
-            self._by_account[name] = new
-        if name not in self._removed:
+        """Into another family; an account that was removed meanwhile stays removed."""
+        if await self.roster.move(name) and name not in self._removed:
             self.post(name, Reconfigured())
-
-    def _keeper_of(self, family: str) -> Keeper:
-        return self._keepers.setdefault(family, Keeper(self._exchange, self._shelf, self._trace))
 
     async def pause(self, account: str, *, paused: bool) -> None:
         """An operator's pause, or its end: durable, then in force."""
@@ -313,7 +266,7 @@ class Supervisor:
         if not self.members[account].paused:
             self.post(account, Resumed())
         if self.state(account).retired:
-            del self.members[account], self._by_account[account]
+            self.roster.drop(account)
 
     def in_air(self) -> Mapping[str, State]:
         """Accounts whose flight is under way."""

@@ -14,7 +14,8 @@ from freshd.core.model import Intent, Record
 from freshd.core.outcome import Performed
 from freshd.core.state import Phase, State
 from freshd.desk import Desk
-from freshd.supervisor import Member, Supervisor
+from freshd.roster import Member
+from freshd.supervisor import Supervisor
 from tests.fakes.provider import FakeProvider, enrolled, plan_for
 from tests.fakes.time import FakeAlarms, VirtualTime, run
 from tests.fakes.vault import Disk, FakeVault

@@ -33,7 +33,8 @@ from freshd.desk import Desk
 from freshd.sandbox.grants import Granted, Ledger
 from freshd.sandbox.policy import Rotation
 from freshd.sandbox.tokens import AccessToken, Commit, Holder, fingerprint
-from freshd.supervisor import Member, Supervisor
+from freshd.roster import Member
+from freshd.supervisor import Supervisor
 from freshd.tokens import Published
 from tests.fakes.provider import FakeProvider, plan_for, refusal, reply
 from tests.fakes.time import EPOCH, FakeAlarms, VirtualTime, run

@@ -22,6 +22,7 @@ from freshd.core.model import Change, Grant, Intent, Lease, Record, Secret
 from freshd.core.outcome import Answered, Judged, Lost, NotSent, Rejected, Remedy, Reply, Unreadable
 from freshd.core.pace import Pace
 from freshd.core.state import Phase
+from freshd.roster import in_order
 from freshd.tokens import Published, Shortfall
 from tests.fakes.house import House, slowly
 from tests.fakes.provider import BOUND, FakeProvider, Said, reply
@@ -525,7 +526,7 @@ def test_whoever_is_needed_is_booted_before_those_that_need_it_and_an_answer_in_
 
     async def work() -> list[str]:
         members = [house.member(name) for name in ("hk", "us", "head")]
-        return [one.plan.account for one in house.supervisor._in_order(members)]
+        return [one.plan.account for one in in_order(members, house.supervisor.known)]
 
     assert house.live(work) == ["us", "head", "hk"]
 

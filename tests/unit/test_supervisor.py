@@ -684,10 +684,10 @@ def test_each_family_has_one_keeper_and_each_account_an_own_family_by_default() 
     async def work() -> None:
         members = [dataclasses.replace(house.member(name), family="shared") for name in ("mail", "other")]
         assert house.supervisor.keeper("mail") is not house.supervisor.keeper("other")
-        house.supervisor._enlist(
+        house.supervisor.roster.enlist(
             dataclasses.replace(members[0], plan=dataclasses.replace(members[0].plan, account="x"))
         )
-        house.supervisor._enlist(
+        house.supervisor.roster.enlist(
             dataclasses.replace(members[1], plan=dataclasses.replace(members[1].plan, account="y"))
         )
         assert house.supervisor.keeper("x") is house.supervisor.keeper("y")

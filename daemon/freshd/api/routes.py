@@ -23,7 +23,8 @@ MAX_WAIT_SECONDS: Final = 60.0
 MAX_NAME_CHARS: Final = 256
 MAX_PAGE: Final = 1000
 VERBS: Final = frozenset(
-    "refresh pause resume forget revoke confirm import examine operate enrol-begin enrol-finish".split()
+    {"refresh", "pause", "resume", "forget", "revoke", "confirm", "import", "examine", "operate"}
+    | {"enrol-begin", "enrol-finish"}
 )
 
 
