@@ -99,14 +99,16 @@ class Sandbox:
     name = "sandbox"
     ways = Ways()
 
-    def __init__(self) -> None:
+    def __init__(self, *stands: str) -> None:
+        """`stands`: stand-ins beside the built-in ones, as module:function."""
+        self._stands = [word for one in stands for word in ("--stand", one)]
         self._process: subprocess.Popen[bytes] | None = None
         self.issuer = ""
         self.trade_url = ""
         self._control = ""
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "freshd.sandbox"]
+        command = [sys.executable, "-m", "freshd.sandbox", *self._stands]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         addresses = json.loads(cast("IO[bytes]", self._process.stdout).readline())
         self.issuer, self._control = addresses["base_url"], addresses["control_url"]

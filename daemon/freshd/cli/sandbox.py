@@ -21,8 +21,11 @@ port = click.IntRange(0, 65535)
 @click.option("--control-port", type=port, default=0, help="Port for faults and counters.  [default: a free one]")
 @click.option("--seed", type=int, help="Makes the drawing of faults repeatable.")
 @click.option("--approve", is_flag=True, help="Agree to every authorization at once, without showing the page.")
+@click.option("--stand", "own", multiple=True, metavar="MODULE:FUNCTION", help="Mount a stand-in of your own, too.")
 @as_json
-def sandbox(port: int, control_port: int, seed: int | None, approve: bool, json: bool) -> None:
+def sandbox(
+    port: int, control_port: int, seed: int | None, approve: bool, own: tuple[str, ...], json: bool
+) -> None:
     """Serve stand-ins of services on 127.0.0.1, strict and with faults on demand, until Ctrl-C.
 
     Prints where the service is, where it is controlled, and where Futu's trading connection is, once all answer.
@@ -30,8 +33,12 @@ def sandbox(port: int, control_port: int, seed: int | None, approve: bool, json:
     import asyncio
 
     from freshd.sandbox.server import Settings
+    from freshd.sandbox.stands import STANDS
 
-    asyncio.run(_serve(Settings(port=port, control_port=control_port, seed=seed, approves_at_once=approve), json))
+    settings = Settings(
+        port=port, control_port=control_port, seed=seed, approves_at_once=approve, stands=(*STANDS, *own)
+    )
+    asyncio.run(_serve(settings, json))
 
 
 async def _serve(settings: Settings, json: bool) -> None:

@@ -10,6 +10,7 @@ import signal
 import sys
 
 from freshd.sandbox.server import Settings, start
+from freshd.sandbox.stands import STANDS
 
 
 async def serve(settings: Settings) -> None:
@@ -32,5 +33,9 @@ if __name__ == "__main__":
         "--control-port", type=int, default=0, help="port of the control interface (default: a free one)"
     )
     parser.add_argument("--seed", type=int, default=None, help="makes the drawing of faults repeatable")
+    parser.add_argument(
+        "--stand", action="append", default=[], metavar="MODULE:FUNCTION", help="mount a stand-in of your own, too"
+    )
     given = parser.parse_args()
-    asyncio.run(serve(Settings(port=given.port, control_port=given.control_port, seed=given.seed)))
+    stands = (*STANDS, *given.stand)
+    asyncio.run(serve(Settings(port=given.port, control_port=given.control_port, seed=given.seed, stands=stands)))

@@ -5,15 +5,12 @@ They can always be had again from the app's secret; so there is no grant, and no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
-from typing import Any, Final, Literal
+from collections.abc import Iterator
+from typing import Final, Literal
 
-from pydantic import ValidationError
-
-from freshd.core.problem import Problem, explain
-from freshd.core.settings import Parsed
+from freshd.core.problem import Problem
 from freshd.providers.feishu.service import APP_PATHS, TOKEN_V3, Service, problems_of
+from freshd.providers.keys import Keys
 
 KIND: Final = "feishu-app"
 
@@ -37,28 +34,15 @@ class AppOptions(Service):
 KEYS: Final = tuple(AppOptions.model_fields)
 
 
-class AppSchema:
-    """The kind's own keys, for the configuration (`core.settings.KindSchema`)."""
+class AppSchema(Keys[AppOptions]):
+    """The kind's own keys."""
 
-    @property
-    def secrets(self) -> frozenset[str]:
-        """Keys that hold references to secrets."""
-        return frozenset({"app_secret"})
+    model = AppOptions
+    secrets = frozenset({"app_secret"})
 
-    def parse(self, account: str, raw: Mapping[str, object]) -> Parsed:
-        """Validate an account's own keys."""
-        try:
-            options = AppOptions.model_validate(dict(raw))
-        except ValidationError as error:
-            return Parsed(problems=explain(error.errors(include_input=False, include_url=False), KEYS))
-        problems = (*problems_of(options), *_conflicts(options))
-        if problems:
-            return Parsed(problems=problems)
-        return Parsed(MappingProxyType({name: getattr(options, name) for name in KEYS}))
-
-    def json_schema(self) -> Mapping[str, Any]:
-        """The same as JSON Schema."""
-        return AppOptions.model_json_schema()
+    def problems(self, account: str, options: AppOptions) -> Iterator[Problem]:
+        yield from problems_of(options)
+        yield from _conflicts(options)
 
 
 def _conflicts(options: AppOptions) -> Iterator[Problem]:

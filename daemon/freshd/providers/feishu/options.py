@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from freshd.core.model import Binding
-from freshd.core.problem import Problem, explain
+from freshd.core.problem import Problem
 from freshd.core.settings import Parsed
 from freshd.providers.feishu.service import TOKEN_V2, TOKEN_V3, Service, problems_of
+from freshd.providers.keys import Keys
 from freshd.providers.oauth2.options import Text, leads_here
 
 KIND: Final = "feishu"
@@ -59,28 +60,19 @@ class Options(Service):
 KEYS: Final = tuple(Options.model_fields)
 
 
-class Schema:
-    """The kind's own keys, for the configuration (`core.settings.KindSchema`)."""
+class Schema(Keys[Options]):
+    """The kind's own keys."""
 
-    @property
-    def secrets(self) -> frozenset[str]:
-        """Keys that hold references to secrets."""
-        return frozenset({"app_secret"})
+    model = Options
+    secrets = frozenset({"app_secret"})
 
-    def parse(self, account: str, raw: Mapping[str, object]) -> Parsed:
-        """Validate an account's own keys."""
-        try:
-            options = Options.model_validate(dict(raw))
-        except ValidationError as error:
-            return Parsed(problems=explain(error.errors(include_input=False, include_url=False), KEYS))
-        problems = (*problems_of(options), *_scope_problems(options.scope.split()), *_way_problems(options))
-        if problems:
-            return Parsed(problems=problems)
-        return Parsed(MappingProxyType({name: getattr(options, name) for name in KEYS}), options.binding)
+    def problems(self, account: str, options: Options) -> Iterator[Problem]:
+        yield from problems_of(options)
+        yield from _scope_problems(options.scope.split())
+        yield from _way_problems(options)
 
-    def json_schema(self) -> Mapping[str, Any]:
-        """The same as JSON Schema."""
-        return Options.model_json_schema()
+    def parsed(self, account: str, options: Options, values: Mapping[str, object]) -> Parsed:
+        return Parsed(values, options.binding)
 
 
 def _scope_problems(scopes: list[str]) -> Iterator[Problem]:

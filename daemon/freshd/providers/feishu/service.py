@@ -16,12 +16,13 @@ from types import MappingProxyType
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from freshd.core.pace import Pace
 from freshd.core.problem import Problem
 from freshd.core.settings import SecretRef
 from freshd.providers.http import DEADLINE_SECONDS, Route, host, origin, url_problem
+from freshd.providers.keys import Strict
 from freshd.providers.oauth2.options import Seconds, Text, is_plain_proxy
 
 Brand = Literal["feishu", "lark"]
@@ -49,7 +50,7 @@ APP_PATHS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-class Service(BaseModel):
+class Service(Strict):
     """What both kinds say of the platform and of their app.
 
     app_id        the app as its console names it
@@ -59,8 +60,6 @@ class Service(BaseModel):
     daily         calls of one rung in 24 h at most
     deadline      seconds for one call
     """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 
     app_id: Text
     app_secret: SecretRef

@@ -7,18 +7,18 @@ broker of one platform, is seen with all accounts side by side (`config.accounts
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from freshd.core.model import Binding
-from freshd.core.problem import Problem, explain, listed
+from freshd.core.problem import Problem, listed
 from freshd.core.settings import Head, Parsed
 from freshd.providers.futu.case import BROKER_KIND, PLATFORM_KIND
 from freshd.providers.futu.hosts import BROKER_URLS
 from freshd.providers.futu.options import Cap, Daily, Deadline, Seconds, Text, address_problem, route_problems
 from freshd.providers.http import DEADLINE_SECONDS, Route, origin
+from freshd.providers.keys import Keys, Strict
 
 LARGEST_ID: Final = 2**31 - 1
 """The service counts brokers in 32 bits."""
@@ -28,7 +28,7 @@ whose customer id was refused wait so long for the second and last try.
 """
 
 
-class Options(BaseModel):
+class Options(Strict):
     """One broker's own keys.
 
     platform         the account of kind futu whose brokers these are
@@ -40,8 +40,6 @@ class Options(BaseModel):
     repull_interval  seconds between two codes asked for
     daily            codes asked for in 24 h at most
     """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 
     platform: Text
     broker_id: Annotated[int, Field(ge=1, le=LARGEST_ID)]
@@ -75,30 +73,17 @@ class Options(BaseModel):
 KEYS: Final = tuple(Options.model_fields)
 
 
-class Schema:
-    """The kind's own keys, for the configuration (`core.settings.KindSchema`)."""
+class Schema(Keys[Options]):
+    """The kind's own keys.  No secrets among them: what a broker needs comes from the platform."""
 
-    @property
-    def secrets(self) -> frozenset[str]:
-        """None: what a broker needs comes from the platform."""
-        return frozenset()
+    model = Options
 
-    def parse(self, account: str, raw: Mapping[str, object]) -> Parsed:
-        """Validate a broker's own keys."""
-        try:
-            options = Options.model_validate(dict(raw))
-        except ValidationError as error:
-            return Parsed(problems=explain(error.errors(include_input=False, include_url=False), KEYS))
-        problems = tuple(_problems(account, options))
-        if problems:
-            return Parsed(problems=problems)
+    def problems(self, account: str, options: Options) -> Iterator[Problem]:
+        return _problems(account, options)
+
+    def parsed(self, account: str, options: Options, values: Mapping[str, object]) -> Parsed:
         head = Head(options.platform, PLATFORM_KIND, "platform")
-        values = MappingProxyType({name: getattr(options, name) for name in KEYS})
         return Parsed(values, options.binding, family=options.platform, head=head)
-
-    def json_schema(self) -> Mapping[str, Any]:
-        """The same as JSON Schema."""
-        return Options.model_json_schema()
 
 
 def _problems(account: str, options: Options) -> Iterator[Problem]:

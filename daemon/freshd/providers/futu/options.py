@@ -7,19 +7,19 @@ afterwards, so that everything wrong is told at once.  No problem repeats a valu
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from freshd.core.model import Binding
-from freshd.core.problem import Problem, explain
+from freshd.core.problem import Problem
 from freshd.core.settings import Parsed
 from freshd.providers.futu import unknowns
 from freshd.providers.futu.case import PLATFORM_KIND
 from freshd.providers.futu.hosts import PHONE, PLATFORM_URLS, Identity, identity, platform_of
 from freshd.providers.http import DEADLINE_SECONDS, Route, is_loopback, origin, url_problem
+from freshd.providers.keys import Keys, Strict
 
 Text = Annotated[str, Field(min_length=1)]
 Region = Literal["cn", "hk", "us", "sg", "au", "jp", "my", "ca"]
@@ -33,7 +33,7 @@ the intent, not from the call's arrival: a slow connection, or a crash in betwee
 """
 
 
-class Options(BaseModel):
+class Options(Strict):
     """One account's own keys.
 
     account         as it logs in: e-mail address, number, or +COUNTRY-NUMBER for a phone
@@ -45,8 +45,6 @@ class Options(BaseModel):
     min_interval    seconds between two logins
     daily           logins in 24 h at most
     """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 
     account: Text
     attribution: Region | None = None
@@ -92,28 +90,16 @@ class Options(BaseModel):
 KEYS: Final = tuple(Options.model_fields)
 
 
-class Schema:
-    """The kind's own keys, for the configuration (`core.settings.KindSchema`)."""
+class Schema(Keys[Options]):
+    """The kind's own keys.  No secrets among them: what a login needs was obtained by a person, and is in the vault."""
 
-    @property
-    def secrets(self) -> frozenset[str]:
-        """None: what a login needs was obtained by a person and rests in the vault."""
-        return frozenset()
+    model = Options
 
-    def parse(self, account: str, raw: Mapping[str, object]) -> Parsed:
-        """Validate an account's own keys."""
-        try:
-            options = Options.model_validate(dict(raw))
-        except ValidationError as error:
-            return Parsed(problems=explain(error.errors(include_input=False, include_url=False), KEYS))
-        problems = tuple(_problems(options))
-        if problems:
-            return Parsed(problems=problems)
-        return Parsed(MappingProxyType({name: getattr(options, name) for name in KEYS}), options.binding)
+    def problems(self, account: str, options: Options) -> Iterator[Problem]:
+        return _problems(options)
 
-    def json_schema(self) -> Mapping[str, Any]:
-        """The same as JSON Schema."""
-        return Options.model_json_schema()
+    def parsed(self, account: str, options: Options, values: Mapping[str, object]) -> Parsed:
+        return Parsed(values, options.binding)
 
 
 def _problems(options: Options) -> Iterator[Problem]:

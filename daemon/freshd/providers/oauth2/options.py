@@ -7,18 +7,18 @@ keys are checked afterwards, so that everything wrong is told at once.  No probl
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from freshd.core.contract import Contract
 from freshd.core.model import Binding
 from freshd.core.outcome import Remedy
-from freshd.core.problem import MISSING, Problem, explain
+from freshd.core.problem import MISSING, Problem
 from freshd.core.settings import Parsed, SecretRef
 from freshd.providers.http import DEADLINE_SECONDS, Route, is_loopback, origin, url_problem
+from freshd.providers.keys import Keys, Strict
 from freshd.providers.oauth2.case import Terms
 
 KIND: Final = "oauth2"
@@ -38,7 +38,7 @@ Words = Mapping[Text, str]
 RemedyWord = Literal["wait", "climb", "person", "config"]
 
 
-class Options(BaseModel):
+class Options(Strict):
     """One account's own keys.
 
     issuer               metadata is looked up here (RFC 8414); needless where the endpoints are written down
@@ -59,8 +59,6 @@ class Options(BaseModel):
     daily                calls of one rung in 24 h at most
     deadline             seconds for one call
     """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 
     client_id: Text
     issuer: Text | None = None
@@ -128,29 +126,18 @@ KEYS: Final = tuple(Options.model_fields)
 ADDRESSES: Final = (*(name for name in KEYS if name.endswith(("_endpoint", "_url"))), "issuer", "proxy")
 
 
-class Schema:
-    """The kind's own keys, for the configuration (`core.settings.KindSchema`)."""
+class Schema(Keys[Options]):
+    """The kind's own keys."""
 
-    @property
-    def secrets(self) -> frozenset[str]:
-        """Keys that hold references to secrets."""
-        return frozenset({"client_secret", "client_key"})
+    model = Options
+    secrets = frozenset({"client_secret", "client_key"})
 
-    def parse(self, account: str, raw: Mapping[str, object]) -> Parsed:
-        """Validate an account's own keys."""
-        try:
-            options = Options.model_validate(dict(raw))
-        except ValidationError as error:
-            return Parsed(problems=explain(error.errors(include_input=False, include_url=False), KEYS))
-        problems = (*_conflicts(options), *_unusable(options))
-        if problems:
-            return Parsed(problems=problems)
-        values = MappingProxyType({name: getattr(options, name) for name in KEYS})
+    def problems(self, account: str, options: Options) -> Iterator[Problem]:
+        yield from _conflicts(options)
+        yield from _unusable(options)
+
+    def parsed(self, account: str, options: Options, values: Mapping[str, object]) -> Parsed:
         return Parsed(values, None if options.grant_type == "client_credentials" else options.binding)
-
-    def json_schema(self) -> Mapping[str, Any]:
-        """The same as JSON Schema."""
-        return Options.model_json_schema()
 
 
 def _conflicts(options: Options) -> Iterator[Problem]:
