@@ -221,7 +221,7 @@ class VaultContract:
         told = await vault.commit(intent, "a", [Change("a", grant("x")), Change("b", grant("y"))], {}, line())
         assert {name: standing.generation for name, standing in told.items()} == {"a": 2, "b": 1}
 
-    async def test_named_secrets_are_forgotten_and_no_others(self, bed: Bed, vault: Vault) -> None:
+    async def test_I7_named_secrets_are_forgotten_and_no_others(self, bed: Bed, vault: Vault) -> None:
         given = grant("canary-r", ticket="canary-t")
         standing = await exchange(vault, "a", Change("a", given))
         await bed.rest(standing)
