@@ -13,7 +13,7 @@ from freshd.core.outcome import Remedy
 from freshd.core.state import Phase
 from freshd.errors import FreshdError, KeyringUnavailable, NotPossible
 from tests.fakes.house import House, only
-from tests.fakes.provider import FakeProvider, refusal, reply
+from tests.fakes.provider import FakeProvider, refusal, reply, tokens
 from tests.fakes.time import VirtualTime
 
 SPENT = Found(2, "no longer good", "freshd enrol mail", "used-twice")
@@ -45,6 +45,20 @@ def test_I8_an_examination_presents_nothing_and_changes_nothing() -> None:
         for _ in range(100):
             await examine(house)
         assert (len(provider.presented), house.vault.disk.records, house.vault.log) == (sent, kept, log)
+
+    house.live(work)
+
+
+def test_I8_an_account_that_could_renew_is_not_renewed_by_being_examined() -> None:
+    time = VirtualTime()
+    house = House(FakeProvider("mail", tokens(2)), disk=only("mail", time), time=time)
+
+    async def work() -> None:
+        for _ in range(100):
+            await examine(house)
+            await asyncio.sleep(0)
+        assert house.providers["mail"].presented == []
+        assert house.state().standing.generation == 1
 
     house.live(work)
 
