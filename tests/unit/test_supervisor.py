@@ -677,6 +677,25 @@ def test_an_event_for_an_account_nobody_keeps_is_dropped() -> None:
     house.live(work)
 
 
+def test_I11_a_service_that_hangs_delays_no_other_family() -> None:
+    time = VirtualTime()
+    slow = FakeProvider("slow", slowly(tokens(2), 50.0))
+    quick = FakeProvider("quick", tokens(2))
+    disk = Disk(records={name: enrolled(name, time.now()) for name in ("slow", "quick")})
+    house = House(slow, quick, disk=disk, time=time)
+
+    async def work() -> None:
+        hanging = asyncio.create_task(house.desk.operate("refresh", "slow", {}))
+        await asyncio.sleep(1.0)
+        assert house.state("slow").phase is Phase.SPENDING
+        before = time.now().boot
+        await house.desk.operate("refresh", "quick", {})
+        assert time.now().boot - before < 5.0
+        await hanging
+
+    house.live(work)
+
+
 def test_each_family_has_one_keeper_and_each_account_an_own_family_by_default() -> None:
     house = home()
     house.providers["other"] = FakeProvider("other", ladder=(REFRESH, PERSON))
