@@ -3,14 +3,16 @@
 import json
 from typing import Any
 
+from freshd.channels.registry import Kinds
 from freshd.config.schema import json_schema
 from freshd.providers.registry import Schemas
 
 KINDS = Schemas()
+CHANNELS = Kinds()
 
 
 def schema() -> dict[str, Any]:
-    return json_schema(KINDS)
+    return json_schema(KINDS, CHANNELS)
 
 
 def text() -> str:

@@ -90,6 +90,14 @@ PARTS = {
             packages=("strace",),
         ),
         Part(
+            name="mosquitto",
+            programs=("mosquitto", "mosquitto_ctrl"),
+            probe=("mosquitto_ctrl", "dynsec", "help"),
+            shows=r"setClientPassword",
+            remedy=_debian("mosquitto"),
+            packages=("mosquitto",),
+        ),
+        Part(
             name="faketime",
             programs=("faketime",),
             probe=("faketime", "2001-02-03 04:05:06", "date", "+%Y"),

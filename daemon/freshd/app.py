@@ -23,17 +23,22 @@ from typing import Final
 from freshd.alarms import JobAlarms
 from freshd.api.listen import Place, inherited
 from freshd.api.server import Api
+from freshd.channels import registry as kinds
+from freshd.channels.channel import Links as ChannelLinks
+from freshd.channels.dialer import Dialer
+from freshd.channels.run import Channels
 from freshd.clock import SystemClock
 from freshd.config import load
 from freshd.core.access import Policy
 from freshd.core.events import Event
 from freshd.core.reload import diff
-from freshd.core.settings import AccountSettings, EnvFileSettings, Settings, VaultSettings
+from freshd.core.settings import AccountSettings, ChannelSettings, EnvFileSettings, Settings, VaultSettings
 from freshd.core.state import Plan
 from freshd.desk import Desk
 from freshd.errors import ConfigError, FreshdError
 from freshd.log import Log
 from freshd.outlets.mirror import Links, Mirror
+from freshd.outlets.mqtt import MqttOutlet
 from freshd.ports import Custodian
 from freshd.providers import registry
 from freshd.providers.deps import Deps
@@ -46,6 +51,8 @@ from freshd.vault import JournalVault, KeyFile, Placement, Setup, SystemdCredent
 from freshd.vault.keyring import OsKeyring
 
 PR_SET_DUMPABLE: Final = 4
+RECALLING: Final = frozenset({"refresh", "resume"})
+"""Operators' verbs after which channels of the account log in that had stopped."""
 ANCHOR_SECONDS: Final = 3600.0
 ANCHOR_LOOK_SECONDS: Final = 30.0
 BACKEND_OF: Final = {"linux": "secret-service", "darwin": "macos", "win32": "windows"}
@@ -61,7 +68,7 @@ class Hooks:
 
 def settings_of(path: Path) -> Settings:
     """Read and validate the configuration.  Raises ConfigError with every problem at once."""
-    return load(path, registry.Schemas(), packaged())
+    return load(path, registry.Schemas(), packaged(), channels=kinds.Kinds())
 
 
 async def serve(path: Path, hooks: Hooks = Hooks()) -> int:
@@ -94,12 +101,16 @@ class Daemon:
             )
         )
         self._supervisor = Supervisor(self._vault, self._clock, self._alarms, self._tell, hooks.point)
-        references = References(os_keyring(settings.vault))
-        self._deps: Deps = registry.shared(references.resolve, self._clock)
+        self._references = References(os_keyring(settings.vault))
+        self._deps: Deps = registry.shared(self._references.resolve, self._clock)
         self._policy = policy_of(settings, 1)
         self._desk = Desk(self._supervisor)
         self._api = Api(self._desk, lambda: self._policy, self._clock, on_audit=self._tell)
         self._mirror = Mirror(self._links())
+        self._outlet = MqttOutlet(settings.mqtt, self._desk, self._tell, self._clock)
+        links = ChannelLinks(self._clock, self._tell, self._desk)
+        self._channels = Channels(links, self._supervisor.spawn, self._dialer)
+        self._desk.channels, self._desk.on_operated = self._channels.views, self._operated
         self._custodian_name = custodian.name
         self._started = False
 
@@ -120,6 +131,7 @@ class Daemon:
             self._supervisor.spawn(self._anchors(), "anchors")
             self._mirror.configure(env_files_of(self._settings))
             self._supervisor.spawn(self._mirror.run(), "mirror")
+            self._channels.configure(self._settings.channels)
             await self._until_stopped()
         finally:
             await self._stop()
@@ -155,6 +167,7 @@ class Daemon:
             self._tell(Event("daemon.stopping"))
         self._api.stop_intake()
         self._alarms.stop()
+        await self._channels.aclose()
         await self._supervisor.stop()
         await self._mirror.aclose()
         await self._api.aclose()
@@ -181,11 +194,14 @@ class Daemon:
             return
         if changes.restart:
             self._tell(Event("config.needs-restart", None, {"sections": " ".join(changes.restart)}))
+        anew = spoken_over(self._settings, fresh) if changes.will else frozenset()
         self._settings = fresh
         self._policy = policy_of(fresh, self._policy.generation + 1)
         self._log.set_level(fresh.log.level)
         self._supervisor.reload(members, changes.changed, changes.removed)
         self._mirror.configure(env_files_of(fresh))
+        self._outlet.configure(fresh.mqtt)
+        self._channels.configure(fresh.channels, anew)
         fields = {"added": len(changes.added), "removed": len(changes.removed), "changed": len(changes.changed)}
         self._tell(Event("config.reloaded", None, fields))
 
@@ -204,6 +220,21 @@ class Daemon:
         self._log.tell(event)
         self._api.tell(event)
         self._mirror.tell(event)
+        self._outlet.tell(event)
+        self._channels.tell(event)
+
+    def _operated(self, verb: str, account: str) -> None:
+        """What an operator did may be what a channel that stopped was waiting for."""
+        if verb in RECALLING:
+            self._channels.call(account)
+
+    def _dialer(self, settings: ChannelSettings) -> Dialer:
+        """The dialer of a channel, with what its kind needs of the daemon."""
+        dialer = kinds.make(settings)
+        if isinstance(dialer, kinds.Speaking):
+            is_spoken_over = settings.name in spoken_over(self._settings)
+            dialer.equip(self._references.resolve, self._outlet if is_spoken_over else None)
+        return dialer
 
     def _links(self) -> Links:
         """What the .env files need: an import is an operator's, and goes the way of all imports."""
@@ -234,13 +265,18 @@ def member_of(account: AccountSettings, deps: Deps, everybody: Sequence[AccountS
     provider = registry.make(account, deps, relatives)
     draw = zlib.crc32(account.name.encode()) / 2**32
     plan = Plan(account.name, provider.ladder, provider.contract, account.margins, provider.binding, draw)
-    has_met = registry.KINDS[account.kind].has_met
+    has_met = registry.kind_of(account.kind).has_met
     return Member(plan, provider, account.kind, account.family or account.name, account.paused, has_met)
 
 
 def env_files_of(settings: Settings) -> Mapping[str, EnvFileSettings]:
     """The .env files to be kept in step, by account."""
     return {account.name: account.env_file for account in settings.accounts if account.env_file is not None}
+
+
+def spoken_over(*settings: Settings) -> frozenset[str]:
+    """The channels that the MQTT outlet speaks over, by any of these configurations."""
+    return frozenset(one.mqtt.channel for one in settings if one.mqtt is not None)
 
 
 def policy_of(settings: Settings, generation: int) -> Policy:

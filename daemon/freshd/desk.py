@@ -13,12 +13,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
 
 from freshd import health
 from freshd.core import policy
-from freshd.core.happenings import Demanded, Refused
+from freshd.core.happenings import Accepted, Demanded, Refused
+from freshd.core.lifecycle import is_in_air
 from freshd.core.state import Phase
 from freshd.enrolment import Enrolment
 from freshd.errors import NotPossible, VaultLocked
@@ -28,6 +30,10 @@ from freshd.operators import Operators
 from freshd.supervisor import Supervisor
 from freshd.tokens import Health, Published, Shortfall
 from freshd.turn import Verb
+
+FRESHEN_SECONDS: Final = 2.0
+"""How long a reader waits at most for a newer lease while one in hand would still do."""
+NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Desk:
@@ -40,6 +46,10 @@ class Desk:
         operations = Operations(supervisor, enrolment, operators.verbs["refresh"])
         nouns = (operators, enrolment, Examination(supervisor), operations)
         self._verbs: dict[str, Verb] = {name: verb for noun in nouns for name, verb in noun.verbs.items()}
+        self.channels: Callable[[str], Mapping[str, Any]] = lambda _account: NONE
+        """What is shown of the logins that freshd holds with an account's lease, by name."""
+        self.on_operated: Callable[[str, str], None] = lambda _verb, _account: None
+        """Called with verb and account once an operator's verb is done."""
 
     # -- readers ----------------------------------------------------------------------------------------------------
 
@@ -66,6 +76,7 @@ class Desk:
             keeper = self._supervisor.keeper(account)
             view = health.of(member.kind, keeper.plan(account), self._supervisor.state(account), self._supervisor.clock)
             view = view if member.has_met else health.of_unmet(view)
+            view = health.with_channels(view, self.channels(account))
             return health.while_locked(view) if self._supervisor.locked else view
         return health.of_retired(self._supervisor.known[account])
 
@@ -75,6 +86,9 @@ class Desk:
         too_long = self._too_long(account, min_ttl)
         if too_long is not None:
             return too_long
+        held = await self._freshened(account, min_ttl, wait)
+        if held is not None:
+            return held
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait):
                 if supervisor.locked:
@@ -89,6 +103,27 @@ class Desk:
                     await supervisor.keeper(account).changed(account)
         return self._good(account, min_ttl) or self._too_long(account, min_ttl) or self._shortfall(account)
 
+    async def _freshened(self, account: str, min_ttl: float, wait: float) -> Published | None:
+        """What is good enough, after a try to have it renewed where it ends soon; None where nothing is in hand.
+
+        A lease that is still valid is served whatever comes of that, and at once where the last try failed (I9).
+        """
+        held = self._good(account, min_ttl)
+        if held is None or self._good(account, held.least_left) is not None:
+            return held
+        keeper = self._supervisor.keeper(account)
+        self._supervisor.post(account, Demanded(held.least_left))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(wait, FRESHEN_SECONDS)):
+                while self._good(account, held.least_left) is None and self._is_coming(account):
+                    await keeper.changed(account)
+        return self._good(account, min_ttl)
+
+    def _is_coming(self, account: str) -> bool:
+        """Whether a renewal is under way that has not failed yet."""
+        state = self._supervisor.state(account)
+        return is_in_air(state) and not state.failures
+
     def refused(self, account: str, fingerprint: str, status: int | None, code: str | None) -> str:
         """A consumer's refusal: "newer-lease", "healing", "ignored", "stale" or "unknown"."""
         held = self._leases.get(account)
@@ -99,6 +134,22 @@ class Desk:
         dead = self._supervisor.keeper(account).provider(account).is_dead(status, code)
         self._supervisor.post(account, Refused(fingerprint, dead))
         return "healing" if dead else "ignored"
+
+    # -- channels ----------------------------------------------------------------------------------------------------
+
+    def accepted(self, account: str, fingerprint: str) -> None:
+        """A login that freshd holds was had with this lease, and has lasted."""
+        self._supervisor.post(account, Accepted(fingerprint))
+
+    def is_suspect(self, account: str, fingerprint: str) -> bool:
+        """Whether this is the lease in hand, a service refused it, and nothing has spoken for it since."""
+        state = self._supervisor.state(account)
+        held = None if state.lease is None else state.lease.fingerprint
+        return fingerprint == state.suspect == held
+
+    async def changed(self, account: str) -> None:
+        """Return at the next change of how the account stands."""
+        await self._supervisor.keeper(account).changed(account)
 
     def _good(self, account: str, min_ttl: float) -> Published | None:
         held = self._leases.get(account)
@@ -147,7 +198,9 @@ class Desk:
             raise NotPossible(f"the account {account!r} is not configured", "freshd status names the accounts")
         if verb not in ("forget", "history", "revoke") and self._supervisor.state(account).retired:
             raise NotPossible(f"the account {account!r} is no longer configured", f"freshd forget {account}")
-        return await act(account, args)
+        done = await act(account, args)
+        self.on_operated(verb, account)
+        return done
 
 
 def _obstacle(view: Health) -> str:

@@ -68,9 +68,9 @@ class Enrolment:
         )  # fmt: skip
         session = await self._opened(account, asked)
         return {
-            "session": session, "url": asked.url, "user_code": asked.user_code, "interval": asked.interval,
-            "prompt": asked.prompt, "picture": None if asked.picture is None else b64encode(asked.picture).decode(),
-            "expires_in": min(asked.expires_in, SESSION_SECONDS),
+            "session": session, "step": asked.rung, "url": asked.url, "user_code": asked.user_code,
+            "interval": asked.interval, "prompt": asked.prompt, "picture": None if asked.picture is None else b64encode(asked.picture).decode(),
+            "expires_in": min(asked.expires_in, SESSION_SECONDS), "redirect_uri": _back(asked),
         }  # fmt: skip
 
     async def at_once(self, account: str, asked: Asked) -> Mapping[str, Any]:
@@ -162,9 +162,16 @@ class Enrolment:
         self._sessions.pop(key, None)
         if _secrets(await self._record(account)) != _secrets(known):
             return {"done": False, "account": account, "pending": NEXT_STEP, "outcome": outcome}
+        if after.excuse is not None:
+            raise NotPossible(*after.excuse)
         raise NotPossible(
             f"the service did not accept the enrolment: {outcome}", f"begin again: freshd enrol {account}"
         )
+
+
+def _back(asked: Asked) -> str | None:
+    """Where the browser comes back to: no secret, and needed by whoever waits there."""
+    return asked.material["redirect_uri"].reveal() if "redirect_uri" in asked.material else None
 
 
 def _secrets(record: Record) -> Mapping[str, Secret]:

@@ -33,7 +33,7 @@ from typing import Final, TypeVar
 from freshd.core import ladder
 from freshd.core.happenings import Broke, Committed, Ending, Held, Outdated, Refusal, Unable, Unsent
 from freshd.core.ladder import Rung
-from freshd.core.model import Intent, Moment, Record, Secret, Standing
+from freshd.core.model import Change, Intent, Moment, Record, Secret, Standing
 from freshd.core.outcome import Answered, Judged, Lost, NotSent, Rejected, Remedy, Reply, Unreadable
 from freshd.core.pace import Row
 from freshd.errors import FreshdError, Stale, StoreError
@@ -214,7 +214,7 @@ class Exchange:
         rows = self._slowed(flight, rejected) if waits else self._pacer.succeeded(flight.order.account, flight.keys)
         line = self._line(flight, rejected.code, rejected.detail)
         if not flight.rung.spends:
-            await self._persist(lambda: self._vault.note(rows), rescue)
+            await self._note(flight, rows, line, rescue)
             return Refusal(flight.order.attempt, rejected)
         judges = rejected.remedy in JUDGES_SECRET and not rejected.again
         if flight.intent.replays and not judges:
@@ -237,7 +237,7 @@ class Exchange:
     async def _not_sent(self, flight: Flight, reason: str, rescue: Rescue) -> Ending:
         rows, line = self._failed(flight, unsent=True), self._line(flight, "not-sent", reason)
         if not flight.rung.spends:
-            await self._persist(lambda: self._vault.note(rows), rescue)
+            await self._note(flight, rows, line, rescue)
         elif flight.intent.replays:
             await self._put_back(uncounted(flight.intent), rows, line, rescue)
         else:
@@ -254,16 +254,21 @@ class Exchange:
             lambda: self._vault.close(intent, drop, rows, line, dead, ends_lease=ends_lease), rescue
         )
 
+    async def _note(self, flight: Flight, rows: Rows, line: Line, rescue: Rescue) -> None:
+        """What came of a call that spends nothing and brought nothing: a line of history, and its pace."""
+        nothing = Change(flight.order.account)
+        await self._persist(lambda: self._vault.write_behind(nothing, rows, line), rescue)
+
     async def _put_back(self, intent: Intent, rows: Rows, line: Line, rescue: Rescue) -> None:
         """Let a doubt stand in the journal as it stood before."""
         await self._persist(lambda: self._vault.intend(intent, rows), rescue)
         await self._persist(lambda: self._vault.doubt(intent, rows, line), rescue)
 
     async def _doubt(self, flight: Flight, why: str, rows: Rows, rescue: Rescue) -> Ending:
-        if not flight.rung.spends:
-            await self._persist(lambda: self._vault.note(rows), rescue)
-            return Unsent(flight.order.attempt, why)
         line = self._line(flight, "lost", why)
+        if not flight.rung.spends:
+            await self._note(flight, rows, line, rescue)
+            return Unsent(flight.order.attempt, why, was_sent=True)
         await self._persist(lambda: self._vault.doubt(flight.intent, rows, line), rescue)
         return doubted(flight, why)
 

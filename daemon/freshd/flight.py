@@ -88,7 +88,8 @@ def told_of(flight: Flight, rejected: Rejected) -> Change | None:
     blank = Grant(intent.candidate or intent.flight, flight.binding, EMPTY, intent.sent, intent.sent)
     grant = flight.record.grant or blank
     secrets = MappingProxyType({**grant.secrets, **rejected.keep})
-    return Change(flight.order.account, grant=replace(grant, secrets=secrets), drop=rejected.drop, adds=True)
+    refused = MappingProxyType(dead(flight, rejected))
+    return Change(flight.order.account, replace(grant, secrets=secrets), drop=rejected.drop, adds=True, dead=refused)
 
 
 def dropped(flight: Flight, rejected: Rejected) -> frozenset[str]:
@@ -99,13 +100,14 @@ def dropped(flight: Flight, rejected: Rejected) -> frozenset[str]:
 def dead(flight: Flight, rejected: Rejected) -> Mapping[str, str]:
     """What was presented and declared dead by the service itself.  Of an enrolment nothing rests in the record.
 
-    A relative's secrets are the relative's: its own exchange finds out about them.
+    A relative's secrets are the relative's: its own exchange finds out about them.  A refusal that is worth further
+    tries is not believed yet.
     """
     if flight.intent.candidate is not None:
         return {}
     if rejected.dead is not None:
         return dict.fromkeys(rejected.dead, rejected.code)
-    if rejected.remedy is not Remedy.CLIMB or not rejected.known:
+    if rejected.remedy is not Remedy.CLIMB or not rejected.known or rejected.again:
         return {}
     return dict.fromkeys((name for name in flight.rung.needs if "/" not in name), rejected.code)
 

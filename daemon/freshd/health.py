@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -49,6 +50,11 @@ def _more(plan: Plan, state: State) -> dict[str, object]:
     if filler is not None:
         told["stock"] = {name: name in state.standing.held for name in sorted(filler.stocks)}
     return told
+
+
+def with_channels(view: Health, channels: Mapping[str, object]) -> Health:
+    """The same with the logins that freshd holds with its lease."""
+    return replace(view, more=MappingProxyType({**view.more, "channels": channels})) if channels else view
 
 
 def while_locked(view: Health) -> Health:

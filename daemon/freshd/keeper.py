@@ -165,7 +165,7 @@ class Keeper:
             case Wake(at):
                 shelf.alarms.cancel(account) if at is None else shelf.alarms.set(account, at)
             case Publish(lease, until):
-                shelf.show(_published(lease, until, shelf.clock))
+                shelf.show(_published(lease, until, shelf.clock, self._plans[account].contract.least_left))
                 self._trace(7)
             case Withdraw():
                 shelf.withdraw(account)
@@ -243,9 +243,9 @@ class Keeper:
                 future.set_result(None)
 
 
-def _published(lease: Lease, until: float, clock: Clock) -> Published:
+def _published(lease: Lease, until: float, clock: Clock, least_left: float) -> Published:
     now = clock.now()
-    return Published(lease, until, now.wall + (until - now.boot), lease.fingerprint)
+    return Published(lease, until, now.wall + (until - now.boot), lease.fingerprint, least_left)
 
 
 def _order(account: str, fly: Fly, standing: Standing) -> Order:

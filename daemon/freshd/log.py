@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import select
 import socket
 import struct
@@ -26,15 +25,10 @@ from typing import Any, Final, Literal, TextIO
 import structlog
 
 from freshd.core.events import Event, Severity
-from freshd.core.model import Secret
+from freshd.core.mask import mask
 
 Format = Literal["auto", "journald", "json", "console"]
 JOURNAL_SOCKET: Final = "/run/systemd/journal/socket"
-MASK: Final = "[masked]"
-SECRET_KEYS: Final = re.compile(r"(?i)(^|_)(token|secret|password|passwd|ticket|authorization|cookie|code_verifier)$")
-SECRET_TEXT: Final = re.compile(
-    r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}|\beyJ[a-z0-9_-]{8,}(?:\.[a-z0-9_-]*)+|\b(?:rt|at)-[a-z0-9_-]{12,}"
-)
 LEVELS: Final[Mapping[str, Severity]] = {
     "debug": Severity.DEBUG, "info": Severity.INFO, "notice": Severity.NOTICE, "warning": Severity.WARNING,
     "error": Severity.ERROR, "alert": Severity.ALERT,
@@ -205,21 +199,6 @@ def _journal_field(key: str, value: str) -> bytes:
     if b"\n" not in raw:
         return key.encode() + b"=" + raw + b"\n"
     return key.encode() + b"\n" + struct.pack("<Q", len(raw)) + raw + b"\n"
-
-
-def mask(line: Fields) -> Fields:
-    """The second net: secrets by type, by the name of their key, by their look."""
-    return {key: _masked(key, value) for key, value in line.items()}
-
-
-def _masked(key: str, value: object) -> object:
-    if isinstance(value, Secret):
-        return repr(value)
-    if value is None or isinstance(value, bool):
-        return value
-    if SECRET_KEYS.search(key):
-        return MASK
-    return value if isinstance(value, int | float) else SECRET_TEXT.sub(MASK, str(value))
 
 
 def harmless(line: Fields) -> Fields:

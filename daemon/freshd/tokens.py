@@ -20,12 +20,14 @@ class Published:
 
     until      boot-time second at which its life ends on this machine
     expires_at wall-clock second of the same instant, as known at publication
+    least_left seconds below which it is renewed first where somebody asks for it
     """
 
     lease: Lease
     until: float
     expires_at: float
     fingerprint: str
+    least_left: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Reading and refusing leases."""
 
 import asyncio
+import dataclasses
 import json
 import sys
 
@@ -164,3 +165,21 @@ async def test_everything_works_on_uvloop_too() -> None:
     code = "import uvloop; from tests.api import smoke; uvloop.run(smoke.main())"
     process = await asyncio.create_subprocess_exec(sys.executable, "-W", "error", "-c", code)
     assert await process.wait() == 0
+
+
+async def test_a_lease_below_what_must_be_left_is_demanded_and_served_where_that_brings_nothing(
+    world: World, wire: Wire
+) -> None:
+    held = world.tokens.publish("calendar", "token-1", 50.0)
+    world.tokens.leases["calendar"] = dataclasses.replace(held, least_left=60.0)
+    await wire.send(get("/v1/tokens/calendar"))
+    assert await world.tokens.demands.get() == ("calendar", 1.0, 10.0)
+    world.tokens.answers.put_nowait(world.tokens.leases["calendar"])
+    assert (await wire.reply()).json()["access_token"] == "token-1"
+
+
+async def test_a_lease_that_must_have_more_left_is_served_from_memory_while_it_has(world: World, wire: Wire) -> None:
+    held = world.tokens.publish("calendar", "token-1", 90.0)
+    world.tokens.leases["calendar"] = dataclasses.replace(held, least_left=60.0)
+    assert (await wire.get("/v1/tokens/calendar")).status == 200
+    assert world.tokens.demands.empty()

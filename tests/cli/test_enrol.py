@@ -1,7 +1,9 @@
 """A person agrees; the daemon obtains; the command line only carries, and says done when the daemon does."""
 
+import asyncio
 import http.client
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
@@ -347,5 +349,22 @@ async def test_a_picture_is_shown_beside_its_question_and_gone_afterwards(engine
     ended = await freshd("enrol", "mail", stdin="kx7f\n")
     assert ended.exit_code == 0, ended.output
     path = next(line.strip() for line in ended.stdout.splitlines() if line.strip().endswith(".gif"))
-    assert not Path(path).exists()
+    assert not await asyncio.to_thread(os.path.exists, path)
     assert engine.operations[-1][2] == {"session": "s1", "code": "kx7f"}
+
+
+async def test_a_step_taken_at_once_may_come_again_behind_an_answer_of_the_person(
+    engine: Engine, freshd: Freshd
+) -> None:
+    again, captcha = {**AT_ONCE, "step": "sign-in"}, {**PROMPT, "step": "captcha"}
+    engine.script["enrol-begin"] = [again, captcha, again, captcha, again]
+    engine.script["enrol-finish"] = [*[{"done": False, "pending": "next-step"}] * 4, DONE]
+    ended = await freshd("enrol", "mail", stdin="kx7f\nkx8f\n")
+    assert ended.exit_code == 0, ended.output
+
+
+async def test_different_steps_that_ask_nothing_may_follow_each_other(engine: Engine, freshd: Freshd) -> None:
+    engine.script["enrol-begin"] = [{**AT_ONCE, "step": "query"}, {**AT_ONCE, "step": "header"}]
+    engine.script["enrol-finish"] = [{"done": False, "pending": "next-step"}, DONE]
+    ended = await freshd("enrol", "mail")
+    assert ended.exit_code == 0, ended.output

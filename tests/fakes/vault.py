@@ -235,21 +235,25 @@ class FakeVault:
                 return False
             self.disk.withheld[change.account] = change.withheld
             change = dataclasses.replace(change, lease=None)
-        else:
+        elif not change.adds:
             self.disk.withheld.pop(change.account, None)
-        if grant is None and record.grant is not None and change.drop:
-            grant = _without(record.grant, change.drop)
+        if change.drop and (grant or record.grant) is not None:
+            grant = _without(grant or record.grant, change.drop)
         generation = record.generation + 1
         lease = record.lease if change.lease is None else dataclasses.replace(change.lease, generation=generation)
         self.disk.records[change.account] = Record(change.account, generation, grant or record.grant, lease)
         if grant is not None:
             if not change.adds:
                 self.disk.dead.pop(change.account, None)
+            if change.dead:
+                self.disk.dead[change.account] = {**self.disk.dead.get(change.account, {}), **change.dead}
             held = EMPTY if record.grant is None else record.grant.secrets
             self.disk.known[change.account] |= {*held.values(), *grant.secrets.values()}
         return True
 
 
-def _without(grant: Grant, drop: frozenset[str]) -> Grant:
+def _without(grant: Grant | None, drop: frozenset[str]) -> Grant | None:
+    if grant is None:
+        return None
     kept = {name: secret for name, secret in grant.secrets.items() if name not in drop}
     return dataclasses.replace(grant, secrets=kept)

@@ -30,10 +30,10 @@ from freshd.core.pace import Pace
 from freshd.core.settings import Margins
 from freshd.core.state import Phase
 from freshd.desk import Desk
+from freshd.roster import Member
 from freshd.sandbox.grants import Granted, Ledger
 from freshd.sandbox.policy import Rotation
 from freshd.sandbox.tokens import AccessToken, Commit, Holder, fingerprint
-from freshd.roster import Member
 from freshd.supervisor import Supervisor
 from freshd.tokens import Published
 from tests.fakes.provider import FakeProvider, plan_for, refusal, reply

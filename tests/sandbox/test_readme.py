@@ -45,7 +45,9 @@ def test_it_names_every_field_of_the_policy() -> None:
 
 def test_it_names_every_constant_of_futu_with_its_default() -> None:
     rows = re.findall(
-        r"^\| `([A-Z_]+)` \| (?:`)?([^`|]+?)(?:`)? \|", TEXT.partition("### Futu's constants")[2], re.MULTILINE
+        r"^\| `([A-Z_]+)` \| (?:`)?([^`|]+?)(?:`)? \|",
+        TEXT.partition("### Futu's constants")[2].partition("\n#")[0],
+        re.MULTILINE,
     )
     told = {f"FUTU_SIM_{name}": str(default).lower() for name, default in rows}
     assert told == {name: str(value).lower() for name, value in dataclasses.asdict(FutuConstants()).items()}

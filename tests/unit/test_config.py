@@ -67,7 +67,7 @@ def test_a_path_may_begin_at_home(desk: Desk) -> None:
     [
         ("\nstat_dir = 1\n", "2: stat_dir: unknown key; did you mean state_dir?"),
         ("[sockte]\n", "1: sockte: unknown key; did you mean socket?"),
-        ("[zzz]\n", "1: zzz: unknown key; remove it; known here: accounts, log, "),
+        ("[zzz]\n", "1: zzz: unknown key; remove it; known here: accounts, channels, "),
         ('[log]\n\nlevle = "info"\n', "3: log.levle: unknown key; did you mean level?"),
         ('[log]\nlevel = "loud"\n', "2: log.level: not one of the known words; write 'debug', 'info'"),
         ("[log]\nlevel = 3\n", "2: log.level: not one of the known words;"),

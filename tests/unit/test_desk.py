@@ -603,7 +603,8 @@ def test_I8_what_an_enrolment_asks_of_a_person_holds_none_of_its_secrets() -> No
     house = home(fresh=True)
     begun = house.live(lambda: begin(house))
     assert "s1" not in [str(value) for value in begun.values()]
-    assert begun.keys() == {"session", "url", "user_code", "interval", "prompt", "picture", "expires_in"}
+    told = {"session", "step", "url", "user_code", "interval", "prompt", "picture", "expires_in", "redirect_uri"}
+    assert begun.keys() == told
 
 
 @pytest.mark.parametrize(

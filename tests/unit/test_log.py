@@ -18,8 +18,9 @@ import pytest
 
 from freshd import log
 from freshd.core.events import CATALOGUE, Event, Severity
+from freshd.core.mask import MASK, mask
 from freshd.core.model import Secret
-from freshd.log import LEVELS, MASK, Format, Log, detect, journal_datagram, mask
+from freshd.log import LEVELS, Format, Log, detect, journal_datagram
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.canary-signature"
 LOOKS = ("Bearer canary0123456789", "basic Y2FuYXJ5OmNhbmFyeQ==", JWT, "rt-canary0123456789", "AT-canary0123456789")

@@ -14,13 +14,18 @@ from tests.unit.config_parts import Desk, desk
 
 __all__ = ["desk"]
 KINDS = Schemas()
-LEAST = {"feishu": "app_id", "feishu-app": "app_id"}
+LEAST = {"feishu": "app_id", "feishu-app": "app_id", "geniusauth": "app_code"}
 """The key that names the client, where it is another than client_id."""
 FUTU = {
     "futu": '[accounts.futu]\nkind = "futu"\naccount = "ann@example.org"\n',
     "futu-broker": '[accounts.hk]\nkind = "futu-broker"\nplatform = "futu"\nbroker_id = 1001\n',
 }
 """Of these the profile is that of the kind."""
+WHOLE = {
+    "aun": '[accounts.a]\nkind = "aun"\naid = "alice01.example.com"\nroots = "/roots.pem"\n',
+    "cloudbase": '[accounts.a]\nkind = "cloudbase"\nenv = "demo-env-1"\nmethod = "anonymous"\n',
+}
+"""Accounts that name no client."""
 NAMES = sorted(packaged())
 
 
@@ -35,6 +40,9 @@ def profile(desk: Desk, name: str) -> Profile:
         desk.file.write_text(FUTU["futu"] + FUTU["futu-broker"])
         accounts = load(desk.file, KINDS, packaged(), desk.here).accounts
         return next(account.profile for account in accounts if account.kind == kind)
+    if kind in WHOLE:
+        desk.file.write_text(WHOLE[kind])
+        return load(desk.file, KINDS, packaged(), desk.here).accounts[0].profile
     text = f'[accounts.a]\nkind = "{kind}"\nprofile = "{name}"\n{LEAST.get(kind, "client_id")} = "app"\n'
     if kind in LEAST:
         text += f'app_secret = {{ file = "{path}" }}\n'

@@ -78,7 +78,8 @@ class Answers:
         if published is None:
             return None
         left = published.until - self._clock.boot()
-        if left < call.min_ttl or left <= 0:
+        least = 0.0 if self.is_stopping or self._tokens.locked() else published.least_left
+        if left < max(call.min_ttl, least) or left <= 0:
             return None
         self.counts.memory += 1
         return self._hand_out(caller, account, published, left)

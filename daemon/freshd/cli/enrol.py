@@ -48,6 +48,8 @@ class Begun:
     """An enrolment that the daemon has begun.
 
     prompt  what the person is to type in, where it is no redirect; picture: an image file to look at for that
+    step    what it is called; the same one is not taken twice where it asks nothing of the person
+    back    where the browser comes back to, where the address does not say so
     ends    monotonic second after which it is forgotten
     """
 
@@ -60,6 +62,8 @@ class Begun:
     ends: float
     prompt: str | None = None
     picture: bytes | None = field(default=None, repr=False)
+    back: str | None = None
+    step: str = ""
 
     @property
     def is_at_once(self) -> bool:
@@ -98,16 +102,16 @@ def enrol(scene: Scene, account: str, *, port: int, no_browser: bool, json: bool
     """
     if sum(ways.values()) > 1:
         raise click.UsageError("--device, --paste and --import exclude each other")
-    daemon = scene.daemon()
+    daemon, screen = scene.daemon(), Screen(port, json, yes, may_open=not no_browser)
     done: Mapping[str, Any]
     if ways["imports"]:
         done = daemon.operate(account, "import", secrets=secrets_given(account))
     elif ways["device"]:
         done = _by_device(daemon, account, json)
     elif ways["paste"]:
-        done = _by_paste(daemon, account, port, json)
+        done = _by_paste(daemon, account, screen)
     else:
-        done = _by_what_fits(daemon, account, Screen(port, json, yes, may_open=not no_browser))
+        done = _by_what_fits(daemon, account, screen)
     if json:
         dump(done)
     else:
@@ -129,13 +133,13 @@ class Screen:
 
 def _by_what_fits(daemon: Daemon, account: str, screen: Screen) -> Mapping[str, Any]:
     """The steps that the account's kind and state call for."""
-    listener, logins = Listener(port=screen.port), 0
+    listener, taken = Listener(port=screen.port), set[str]()
     try:
         for _ in range(STEPS_MOST):
             begun = _begin_agreed(daemon, account, listener.redirect_uri, is_agreed=screen.yes)
-            logins += begun.is_at_once
-            if logins > 1:
+            if begun.is_at_once and begun.step in taken:
                 break
+            taken = {*taken, begun.step} if begun.is_at_once else set()
             done = _step(begun, listener, screen)
             if done is not None:
                 return done
@@ -161,8 +165,7 @@ def _begin_agreed(daemon: Daemon, account: str, redirect_uri: str, *, is_agreed:
 def _step(begun: Begun, listener: Listener, screen: Screen) -> Mapping[str, Any] | None:
     """One step; None where it leads to another."""
     if begun.prompt is not None:
-        with shown(begun.picture, may_open=screen.may_open and _has_display()):
-            told = _finish(begun, {"code": code_given(plain(begun.prompt), begun.account)})
+        told = _by_typing(begun, begun.prompt, screen)
     elif begun.is_at_once:
         told = _finish(begun, {}, is_at_once=True)
     elif begun.user_code is not None:
@@ -172,8 +175,15 @@ def _step(begun: Begun, listener: Listener, screen: Screen) -> Mapping[str, Any]
     return told if told.get("done") else None
 
 
+def _by_typing(begun: Begun, prompt: str, screen: Screen) -> Mapping[str, Any]:
+    if begun.url:
+        _show_address(begun, screen.json, "Open this address in any browser:")
+    with shown(begun.picture, may_open=screen.may_open and _has_display()):
+        return _finish(begun, {"code": code_given(plain(prompt), begun.account)})
+
+
 def _by_browser(begun: Begun, listener: Listener, screen: Screen) -> Mapping[str, Any]:
-    request = Request.of(begun.url)
+    request = Request.of(begun.url, begun.back)
     listener = listen_for(request, listener)
     try:
         listener.expect(request)
@@ -188,10 +198,13 @@ def _by_browser(begun: Begun, listener: Listener, screen: Screen) -> Mapping[str
         listener.close()
 
 
-def _by_paste(daemon: Daemon, account: str, port: int, json: bool) -> Mapping[str, Any]:
-    place = port or secrets.choice(FREE_PORTS)
+def _by_paste(daemon: Daemon, account: str, screen: Screen) -> Mapping[str, Any]:
+    place = screen.port or secrets.choice(FREE_PORTS)
     begun = _begin(daemon, account, flow="code", redirect_uri=f"http://127.0.0.1:{place}{PATH}")
-    _show_address(begun, json, "Open this address in any browser, and agree.  The page it ends at cannot be shown:")
+    if begun.prompt is not None:
+        return _by_typing(begun, begun.prompt, screen)
+    text = "Open this address in any browser, and agree.  The page it ends at cannot be shown:"
+    _show_address(begun, screen.json, text)
     answer = Request.of(begun.url).answer_in(line_given("The whole address it ends at"))
     if answer is None:
         raise RedirectUnusable(
@@ -217,8 +230,9 @@ def _begin(daemon: Daemon, account: str, **wishes: object) -> Begun:
     ends = monotonic() + float(told.get("expires_in") or 600.0)
     interval = max(1.0, float(told.get("interval") or SLOWER_BY_SECONDS))
     url, prompt, picture = told.get("url") or "", told.get("prompt"), told.get("picture")
-    image = b64decode(picture) if picture else None
-    return Begun(daemon, account, told["session"], url, told.get("user_code"), interval, ends, prompt, image)
+    image, code, back = b64decode(picture) if picture else None, told.get("user_code"), told.get("redirect_uri")
+    step = str(told.get("step", ""))
+    return Begun(daemon, account, told["session"], url, code, interval, ends, prompt, image, back, step)
 
 
 def _finish(begun: Begun, brought: Mapping[str, str], *, is_at_once: bool = False) -> Mapping[str, Any]:

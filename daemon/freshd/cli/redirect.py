@@ -5,6 +5,8 @@ Rules
 * Listens on the loopback interface only, on the address that the authorization request names.
 * An answer counts if it is for this request: right path, right Host, right `state` (compared in constant time).
   Anything else gets an error page and changes nothing: any page in a browser can reach a local port.
+* Where a protocol has no `state`, the daemon names the address itself, and does so only where what comes there can do
+  no harm; its answer is called `token`, and goes on as a code.
 * The page says that the answer arrived, not what was in it.  Nothing is logged.
 * The browser is sent to `start`, which leads on to the service once: the request itself stays out of argv (I10).
 """
@@ -54,20 +56,26 @@ class RedirectUnusable(FreshdError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The authorization request as far as its answer is concerned."""
+    """The authorization request as far as its answer is concerned.  is_stateless: the protocol has no `state`."""
 
     url: str
     redirect_uri: str
     state: str
+    is_stateless: bool = False
 
     @classmethod
-    def of(cls, url: str) -> Request:
-        """From the address that a person is sent to."""
+    def of(cls, url: str, back: str | None = None) -> Request:
+        """From the address that a person is sent to; `back`: where the daemon says that the answer comes."""
         query = parse_qs(urlsplit(url).query)
+        if back is not None and not query.keys() & {"redirect_uri", "state"}:
+            return cls(url, back, "", is_stateless=True)
         return cls(url, query.get("redirect_uri", [""])[0], query.get("state", [""])[0])
 
     def answer_in(self, target: str) -> Mapping[str, str] | None:
         """What a redirect's address holds, if it answers this request."""
+        if self.is_stateless:
+            token = parse_qs(urlsplit(target).query).get("token", [""])
+            return {"code": token[0]} if len(token) == 1 and token[0] else None
         found = dict(parse_qsl(urlsplit(target).query, keep_blank_values=True))
         right = bool(self.state) and hmac.compare_digest(found.get("state", "").encode(), self.state.encode())
         return found if right and ("code" in found or "error" in found) else None

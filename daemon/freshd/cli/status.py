@@ -61,6 +61,8 @@ def line_of(found: Health, now: float) -> str:
         f"refreshes={found.get('refreshes')}",
         f"heals={found.get('heals')}",
     ]
+    logins = [f"{plain(name)}:{plain(one.get('state'))}" for name, one in (found.get("channels") or {}).items()]
+    parts += ["channels=" + ",".join(logins)] if logins else []
     parts += [f'{name}="{plain(found[name])}"' for name in ("reason", "remedy") if found.get(name)]
     return " ".join(parts)
 
@@ -69,6 +71,12 @@ def phase_of(found: Health) -> str:
     """The phase with its flags: live, live+paused, parked+unsettled."""
     flags = [name for name in ("paused", "retired") if found.get(name) and found.get("phase") != name]
     return "+".join([plain(found.get("phase")), *flags, *([] if found.get("settled", True) else ["unsettled"])])
+
+
+def logins_down(found: Health) -> Sequence[str]:
+    """Channels of the account that are not logged in, with how they stand."""
+    logins = (found.get("channels") or {}).items()
+    return [f"{plain(name)}: {plain(one.get('state'))}" for name, one in logins if one.get("state") != "connected"]
 
 
 def usable(found: Health, now: float) -> str:
@@ -91,7 +99,8 @@ def _draw(accounts: Sequence[Health], rows: int | None) -> None:
     for title in ("account", "kind", "phase", "usable", "next", "refreshes", "note"):
         table.add_column(title, overflow="fold", no_wrap=title != "note")
     for found in islice(accounts, rows):
-        note = " → ".join(plain(found[name]) for name in ("reason", "remedy") if found.get(name))
+        notes = [plain(found[name]) for name in ("reason", "remedy") if found.get(name)]
+        note = " → ".join([*notes, *logins_down(found)])
         cells = (
             found.get("account"), found.get("kind"), phase_of(found), usable(found, now),
             until(found.get("next_refresh_at"), now), found.get("refreshes"), note,
@@ -108,11 +117,23 @@ def _show_one(found: Health) -> None:
     now = SystemClock().now().wall
     width = max(map(len, found))
     for name, value in {"account": found.get("account"), **found}.items():
+        if name == "channels":
+            _show_channels(value, now)
+            continue
         text = moments(value, now) if name in MOMENTS and value is not None else _word(value)
         say(f"{name:<{width}}  {text}")
 
 
-MOMENTS: Final = frozenset({"usable_until", "deadline", "next_refresh_at", "doubtful_since"})
+def _show_channels(channels: Mapping[str, Health], now: float) -> None:
+    for name, one in channels.items():
+        rest = {key: value for key, value in one.items() if key != "state" and value is not None}
+        texts = (f"{key} {moments(value, now) if key in MOMENTS else _word(value)}" for key, value in rest.items())
+        say(f"channel {plain(name)}: {plain(one.get('state'))}; {', '.join(texts)}")
+
+
+MOMENTS: Final = frozenset(
+    {"usable_until", "deadline", "next_refresh_at", "doubtful_since", "since", "next_try_at"}
+)  # fmt: skip
 
 
 def _word(value: object) -> str:

@@ -32,6 +32,7 @@ TABLE: Final[Mapping[str, tuple[str, str]]] = {
     "confirm": ("operate:confirm", "Keep a grant whose configuration was changed on purpose."),
     "forget": ("operate:forget", "Erase an account's record."),
     "revoke": ("operate:revoke", "End a grant at the service, then erase it."),
+    "geniusauth": ("geniusauth:geniusauth", "Ask GeniusAuth about a token, or change what it carries."),
     "sandbox": ("sandbox:sandbox", "Serve stand-ins of services, with faults."),
     "vault": ("vault:vault", "Look after the vault."),
 }

@@ -5,7 +5,8 @@ Rules
 * Everything wrong is said at once: `ConfigError.problems` holds "FILE:LINE: KEY: what is wrong; what to write".
 * No value of the file is ever repeated in a problem: it may be a secret in the wrong place.
 * Nothing is spent, sent, prompted for or written; secrets are not read, only looked for.
-* Providers own their keys: they come in as `KindSchema`, profiles as plain data.  This package imports no provider.
+* Providers and channels own their keys: they come in as `KindSchema` and `ChannelKind`, profiles as plain data.  This
+  package imports none of them.
 """
 
 from __future__ import annotations
@@ -18,19 +19,21 @@ from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
 from freshd.config.accounts import Accounts
+from freshd.config.channels import ChannelTables, mqtt_outlet
 from freshd.config.lines import lines_of
 from freshd.config.places import Surroundings
 from freshd.config.profiles import Profiles
 from freshd.config.report import Report, refuse
 from freshd.config.sections import Sections
 from freshd.config.tables import RootTable, read
-from freshd.core.settings import KindSchema, Settings
+from freshd.core.settings import ChannelKind, KindSchema, Settings
 
 __all__ = ["Surroundings", "load"]
 
 SIZE_LIMIT: Final = 64 * 2**20
 """Room for 100 000 accounts; more is no configuration."""
 NO_PROFILES: Final[Mapping[str, Any]] = MappingProxyType({})
+NO_CHANNELS: Final[Mapping[str, ChannelKind]] = MappingProxyType({})
 PLACE: Final = re.compile(r"\s*\(at (?:line (\d+)|end of document).*\)\s*\Z", re.DOTALL)
 QUOTED: Final = re.compile(r"'[^']{3,}'|\"[^\"]{3,}\"|\(.*\)", re.DOTALL)
 
@@ -40,12 +43,14 @@ def load(
     kinds: Mapping[str, KindSchema],
     profiles: Mapping[str, Any] = NO_PROFILES,
     surroundings: Surroundings | None = None,
+    channels: Mapping[str, ChannelKind] = NO_CHANNELS,
 ) -> Settings:
     """The settings that a file means.  Raises ConfigError, and nothing else, whatever the file holds.
 
     kinds         what accounts may be, by name
     profiles      the packaged profiles as raw tables, by name
     surroundings  environment and user that decide about defaults; by default those of this process
+    channels      what channels may be, by name
     """
     text = _text(path)
     raw = _tables(path, text)
@@ -55,13 +60,18 @@ def load(
     sections = Sections(report, raw, here)
     book = Profiles(report, profiles, raw.get("profiles"), kinds)
     state_dir = sections.state_dir()
+    accounts = Accounts(report, kinds, book, here).read(raw.get("accounts"))
+    names = frozenset(account.name for account in accounts)
+    lines = ChannelTables(report, channels, names, here).read(raw.get("channels"))
     settings = Settings(
         state_dir=state_dir,
         socket=sections.socket(),
         vault=sections.vault(state_dir),
         log=sections.log(),
         operators=sections.operators(),
-        accounts=Accounts(report, kinds, book, here).read(raw.get("accounts")),
+        accounts=accounts,
+        channels=lines,
+        mqtt=mqtt_outlet(report, raw.get("outlets"), lines),
     )
     report.settle()
     return settings

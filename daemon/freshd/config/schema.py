@@ -6,15 +6,19 @@ It knows less than `load`: names are not looked up, files not visited, accounts 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from freshd.config.accounts import NAME
 from freshd.config.tables import (
     AccountTable,
+    ChannelTable,
     ContractTable,
     EnvFileTable,
     LogTable,
     MarginsTable,
+    MqttOutletTable,
+    OutletsTable,
     ProfileTable,
     ReadersTable,
     RootTable,
@@ -22,7 +26,7 @@ from freshd.config.tables import (
     Table,
     VaultTable,
 )
-from freshd.core.settings import KindSchema
+from freshd.core.settings import ChannelKind, KindSchema
 
 SHAPES: Final[Mapping[str, type[Table]]] = {
     "socket": SocketTable,
@@ -32,7 +36,9 @@ SHAPES: Final[Mapping[str, type[Table]]] = {
     "margins": MarginsTable,
     "contract": ContractTable,
     "env_file": EnvFileTable,
+    "mqtt_outlet": MqttOutletTable,
 }
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 TEXT: Final = {"type": "string", "minLength": 1}
 KEYRING: Final = {
     "type": "object",
@@ -55,11 +61,13 @@ SECRET: Final = {
 }
 
 
-def json_schema(kinds: Mapping[str, KindSchema]) -> dict[str, Any]:
+def json_schema(kinds: Mapping[str, KindSchema], channels: Mapping[str, ChannelKind] = NOTHING) -> dict[str, Any]:
     """The whole schema, draft 2020-12."""
     shapes: dict[str, Any] = {name: _shape(shape) for name, shape in SHAPES.items()}
     own = {name: _plain(dict(kinds[name].json_schema())) for name in sorted(kinds)}
-    shapes |= {name: part for schema in own.values() for name, part in schema.pop("$defs", {}).items()}
+    theirs = {name: _plain(dict(channels[name].json_schema())) for name in sorted(channels)}
+    for schema in (*own.values(), *theirs.values()):
+        shapes |= schema.pop("$defs", {})
     shapes.pop("SecretRef", None)
     shapes.pop("Way", None)
     shapes["secret"] = SECRET
@@ -71,6 +79,12 @@ def json_schema(kinds: Mapping[str, KindSchema]) -> dict[str, Any]:
         "propertyNames": {"pattern": f"^{NAME.pattern}$"},
         "additionalProperties": {"oneOf": [_account(name, own[name], kinds[name].secrets) for name in own]},
     }
+    root["properties"]["channels"] = {
+        "type": "object",
+        "propertyNames": {"pattern": f"^{NAME.pattern}$"},
+        "additionalProperties": {"oneOf": [_channel(name, theirs[name], channels[name]) for name in theirs]},
+    }
+    root["properties"]["outlets"] = _shape(OutletsTable) | {"properties": {"mqtt": _to("mqtt_outlet")}}
     root["properties"]["profiles"] = {"type": "object", "additionalProperties": _profile(own)}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -88,6 +102,22 @@ def _account(kind: str, own: Mapping[str, Any], secrets: frozenset[str]) -> dict
         **{name: _to(name) for name in ("readers", "margins", "contract", "env_file")},
     }
     return schema | {"title": kind, "properties": common | mine, "required": ["kind"]}
+
+
+def _channel(name: str, own: Mapping[str, Any], kind: ChannelKind) -> dict[str, Any]:
+    schema = _shape(ChannelTable)
+    common = schema["properties"] | {
+        "kind": {"const": name, "description": schema["properties"]["kind"]["description"]}
+    }
+    required = ["kind", *(["account"] if kind.needs_account else []), *own.get("required", [])]
+    mine = {key: _referred(value) for key, value in own["properties"].items()}
+    return schema | {"title": name, "properties": common | mine, "required": required}
+
+
+def _referred(value: dict[str, Any]) -> dict[str, Any]:
+    """A key's schema with the common one in the place of a reference to a secret."""
+    ours = [_to("secret") if one == _to("SecretRef") else one for one in value.get("anyOf", [])]
+    return value | ({"anyOf": ours} if ours else {})
 
 
 def _profile(own: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -64,6 +64,8 @@ class RootTable(Table):
     operators: Any = Field(None)
     accounts: Any = Field(None)
     profiles: Any = Field(None)
+    channels: Any = Field(None)
+    outlets: Any = Field(None)
 
 
 class SocketTable(Table):
@@ -121,6 +123,9 @@ class ContractTable(Table):
     reissue_left: Seconds | None = Field(
         None, description="With more seconds left than this, the same token is returned."
     )
+    least_left: Seconds | None = Field(
+        None, description="With fewer seconds left than this, a lease is renewed first when somebody asks for it."
+    )
     lease_life: Seconds | None = Field(None, description="Seconds a lease lives where the answer does not say.")
     idle_life: Seconds | None = Field(None, description="Seconds an unused grant lives.")
     absolute_life: Seconds | None = Field(None, description="Seconds a grant lives from its enrolment.")
@@ -172,6 +177,42 @@ class AccountTable(Table):
     env_file: Any = Field(None)
     paused: bool = Field(default=False, description="Serve what is there, renew nothing.")
     allow_short_lived: bool = Field(default=False, description="Accept lives too short to outlast a restart of freshd.")
+
+
+class ChannelTable(Table):
+    """The keys that every channel has, whatever its kind."""
+
+    kind: Text | None = Field(None, description="What sort of login it is.")
+    account: Text | None = Field(None, description="The account whose lease it logs in with.")
+
+
+class OutletsTable(Table):
+    """Where events go, besides log and socket."""
+
+    mqtt: Any = Field(None)
+
+
+def _prefix(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError('must be a string; put it in quotes: "…"')  # noqa: TRY004 - pydantic collects ValueError only
+    if not value or value.startswith(("/", "$")) or value.endswith("/") or any(one in value for one in "+#\0"):
+        raise ValueError("no prefix for topics; write one without + # $ and without a slash at its ends")
+    return value
+
+
+Prefix = Annotated[
+    str, PlainValidator(_prefix), WithJsonSchema({"type": "string", "pattern": r"^[^/$+#\x00]([^+#\x00]*[^/+#\x00])?$"})
+]
+
+
+class MqttOutletTable(Table):
+    """Events and the health of accounts, over a channel of kind mqtt."""
+
+    channel: Text | None = Field(None, description="The channel of kind mqtt whose connection is used.")
+    prefix: Prefix = Field("freshd", description="What topics begin with.")
+    ring: int = Field(1000, ge=1, le=100_000, description="Events that wait for a connection.")
+    level: LogLevel = Field("info", description="The least severe events that are sent.")
+    qos: Literal[0, 1] = Field(1, description="0: sent once and forgotten; 1: sent until the broker says it has it.")
 
 
 T = TypeVar("T", bound=Table)

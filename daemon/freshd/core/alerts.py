@@ -164,12 +164,20 @@ def _is_nearer(known: Alert, fresh: Alert) -> bool:
 
 
 def _ends(line: Line, alert: Alert) -> bool:
-    if line.account != alert.account:
+    if line.account != alert.account or not _is_its_cause(line, alert):
         return False
     return any(
         name == alert.event and (not cause or cause == alert.cause)
         for name, _, cause in (clears.partition(":") for clears in _cleared_by(line))
     )
+
+
+def _is_its_cause(line: Line, alert: Alert) -> bool:
+    """False where both tell causes apart by the same field, and it has different values."""
+    apart = line.entry.apart
+    if not apart or apart not in line.fields or CATALOGUE.get(alert.event, UNCATALOGUED).apart != apart:
+        return True
+    return alert.cause in (bounded(line.fields[apart]), MORE)
 
 
 def _cleared_by(line: Line) -> Iterator[str]:

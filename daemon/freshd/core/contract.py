@@ -39,6 +39,8 @@ class Contract:
     grace              how long after a spend the spent secret may be presented again (Reuse.GRACE)
     old_lease_life     how long the previous access token outlives a rotation; None: its own life; 0: not at all
     reissue_left       a refresh with more life left than this returns the same token; None: always a new one
+    least_left         a lease with less left than this is renewed first where somebody asks for it; where that does not
+                       succeed at once it is served as it is
     lease_life         assumed life of a lease whose answer states none
     idle_life          life of an unused grant where answers state none
     absolute_life      life of a lineage from its enrolment, whatever is refreshed
@@ -50,6 +52,7 @@ class Contract:
     old_lease_life: float | None = None
     omitted: Omitted = Omitted.KEEP
     reissue_left: float | None = None
+    least_left: float = 0.0
     lease_life: float = 3600.0
     idle_life: float | None = None
     absolute_life: float | None = None

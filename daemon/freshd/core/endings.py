@@ -154,13 +154,19 @@ def _doubted(_plan: Plan, state: State, event: Doubted, now: Moment) -> Outcome:
 
 
 def _unsent(_plan: Plan, state: State, event: Unsent, _now: Moment) -> Outcome:
-    failures = state.failures + 1
-    told = Tell(Event("refresh.not-sent", state.standing.account, {"reason": event.reason, "in_a_row": failures}))
+    account, failures = state.standing.account, state.failures + 1
+    if event.was_sent:
+        lost = Event("refresh.lost", account, {"why": event.reason, "rung": state.rung})
+        return replace(state, failures=failures, last_outcome="lost"), [Tell(lost)]
+    told = Tell(Event("refresh.not-sent", account, {"reason": event.reason, "in_a_row": failures}))
     return replace(state, failures=failures, last_outcome="not-sent"), [told]
 
 
 def _held(_plan: Plan, state: State, event: Held, now: Moment) -> Outcome:
-    return replace(state, not_before=now.boot + event.wait, barred=state.rung), []
+    until = now.boot + event.wait
+    if state.barred not in (None, state.rung) and state.not_before > now.boot:
+        return replace(state, not_before=min(state.not_before, until), barred=None), []  # else they free each other
+    return replace(state, not_before=until, barred=state.rung), []
 
 
 def _outdated(plan: Plan, state: State, event: Outdated, now: Moment) -> Outcome:
@@ -218,7 +224,8 @@ def _enrolment_failed(plan: Plan, state: State, event: Happening, now: Moment) -
     code = event.rejected.code if isinstance(event, Refusal) else type(event).__name__.lower()
     after, read = _outdated(plan, state, event, now) if isinstance(event, Outdated) else (state, [])
     standing = told_of(after, event.standing if isinstance(event, Refusal) else None)
-    after = replace(after, standing=standing, last_outcome=code)
+    excuse = (event.cause, event.remedy) if isinstance(event, Unable) else None
+    after = replace(after, standing=standing, last_outcome=code, excuse=excuse)
     rejected = event.rejected if isinstance(event, Refusal) else None
     if isinstance(event, Held) or (rejected is not None and (rejected.remedy is Remedy.WAIT or rejected.keep)):
         return after, []

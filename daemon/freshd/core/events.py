@@ -33,7 +33,8 @@ class Entry:
 
     clears  events whose alert ends with this one; EVENT:VALUE ends only that in which the field `apart` has the value
     lead    the field that says how many seconds are left until it hurts
-    apart   the field that tells causes apart which have this name in common
+    apart   the field that tells causes apart which have this name in common; where an event that clears has the same
+            field, it ends only the cause it names
     """
 
     severity: Severity
@@ -66,9 +67,10 @@ def _entry(
 
 
 _OF_AN_ACCOUNT: Final = (
-    "account.parked bug code.unknown doubt.opened doubt.replayed enrolment.failed envfile.adopted envfile.not-adopted "
-    "envfile.stale envfile.unusable grant.ending grant.gone heal.stopped identity.wrong keyring.unsettled "
-    "lease.withdrawn refresh.unable refresh.without-token renewal.overdue save.failed"
+    "account.parked bug channel.down channel.kept-out channel.stopped code.unknown doubt.opened doubt.replayed "
+    "enrolment.failed envfile.adopted envfile.not-adopted envfile.stale envfile.unusable grant.ending grant.gone "
+    "heal.stopped identity.wrong keyring.unsettled lease.withdrawn refresh.unable refresh.without-token "
+    "renewal.overdue save.failed"
 )
 """Every alert that one account alone can have."""
 _RENEWED: Final = (
@@ -85,7 +87,7 @@ CATALOGUE: Final[Mapping[str, Entry]] = MappingProxyType(
         "daemon.started": _entry(
             _S.NOTICE,
             "freshd is up: accounts, placement, custodian, socket",
-            clears="daemon.failed config.refused config.needs-restart vault.unusable bug",
+            clears="daemon.failed config.refused config.needs-restart vault.unusable bug outlet.refused",
         ),
         "daemon.stopping": _entry(_S.NOTICE, "freshd was asked to stop; flights are landing"),
         "daemon.stopped": _entry(_S.NOTICE, "freshd has stopped; every answer is durable"),
@@ -268,5 +270,54 @@ CATALOGUE: Final[Mapping[str, Entry]] = MappingProxyType(
         "access.granted-again": _entry(_S.DEBUG, "how often a caller was handed the same generation again"),
         "access.denied": _entry(_S.NOTICE, "a caller was refused an account it may not read"),
         "access.denied-again": _entry(_S.DEBUG, "how often a caller was refused again"),
+        # channels
+        "channel.connected": _entry(
+            _S.NOTICE,
+            "a login that freshd itself holds is up",
+            clears="channel.down channel.kept-out channel.stopped",
+            apart="channel",
+        ),
+        "channel.lost": _entry(_S.NOTICE, "the login is down, or was not had; tried again by itself"),
+        "channel.down": _entry(
+            _S.WARNING,
+            "the login has been down for minutes; tried again, no faster than once a minute",
+            "look at the other side, and at the way there; freshd status ACCOUNT",
+            apart="channel",
+        ),
+        "channel.refused": _entry(_S.NOTICE, "the service refused the login; the lease is healed, then tried again"),
+        "channel.kept-out": _entry(
+            _S.ALERT,
+            "one lease after the other was refused at the login; tried slowly now",
+            "see whether the other side knows the account's tokens; then: freshd refresh ACCOUNT",
+            apart="channel",
+        ),
+        "channel.stopped": _entry(
+            _S.ALERT,
+            "the login was thrown out for another one, or will never be taken; freshd does not try again",
+            "freshd status ACCOUNT",
+            apart="channel",
+        ),
+        "channel.closed": _entry(
+            _S.NOTICE,
+            "the login is no longer configured for this account",
+            clears="channel.down channel.kept-out channel.stopped",
+            apart="channel",
+        ),
+        # outlets
+        "outlet.refused": _entry(
+            _S.ALERT,
+            "the broker does not take what is published there; what it refuses is counted and let go",
+            "let the broker allow the channel's login to publish below the prefix, and to read its status there",
+        ),
+        "outlet.accepted": _entry(
+            _S.NOTICE,
+            "the broker takes everything again, or nothing is published there any more",
+            clears="outlet.refused",
+        ),
+        "outlet.dropped": _entry(
+            _S.WARNING,
+            "so many events waited for the broker until newer ones needed their room; the log has them all",
+            "look at the channel and its broker; a longer ring in [outlets.mqtt] bridges a longer time",
+        ),
     }
 )

@@ -67,6 +67,13 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Accepted:
+    """A login that freshd itself holds was had with this lease: no heal of before speaks against it."""
+
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
 class Probed:
     """What a harmless call, made when `attempt` was the newest flight, said of the lease.  None: cannot tell."""
 
@@ -118,10 +125,11 @@ class Doubted:
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
-    """Nothing left the machine."""
+    """Nothing came of it and nothing was spent: nothing left the machine, or (`was_sent`) what left cost nothing."""
 
     attempt: int
     reason: str
+    was_sent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +239,6 @@ class Forgotten:
 
 Ending = Committed | Refusal | Doubted | Unsent | Held | Outdated | Unable | Broke
 Happening = (
-    Booted | Due | HostBack | Shared | Demanded | Forced | Refused | Probed | Enrolling | Ending | SaveFailed
-    | Relieved | KinChanged | Needed | Paused | Resumed | Retired | Reconfigured | Settled | Forgotten
+    Booted | Due | HostBack | Shared | Demanded | Forced | Refused | Accepted | Probed | Enrolling | Ending
+    | SaveFailed | Relieved | KinChanged | Needed | Paused | Resumed | Retired | Reconfigured | Settled | Forgotten
 )  # fmt: skip

@@ -13,7 +13,7 @@ from freshd.core.arrange import LOST_TWICE, unpark
 from freshd.core.contract import Contract
 from freshd.core.effects import Effect, Probe, SaveAgain, Tell
 from freshd.core.events import Event
-from freshd.core.happenings import Demanded, Happening, Probed, Refused, Settled, Shared
+from freshd.core.happenings import Accepted, Demanded, Happening, Probed, Refused, Settled, Shared
 from freshd.core.model import Moment
 from freshd.core.outcome import Remedy
 from freshd.core.state import REFUSED_IN_A_ROW, Phase, Plan, State, Want
@@ -75,9 +75,13 @@ def forced(_plan: Plan, state: State, _event: Happening, _now: Moment) -> Outcom
     return replace(state, want=Want.FORCE), []
 
 
-def forced_while_parked(_plan: Plan, state: State, _event: Happening, _now: Moment) -> Outcome:
-    """Only what might have passed by itself is tried again; a dead grant needs a person."""
-    if state.parked is None or state.parked.remedy not in RETRYABLE_BY_FORCE:
+def forced_while_parked(plan: Plan, state: State, _event: Happening, _now: Moment) -> Outcome:
+    """What might have passed by itself is tried again, or what asking again cannot harm; else a person is needed."""
+    if state.parked is None:
+        return state, []
+    first = top(plan, state)
+    is_harmless = first is not None and first.is_free and state.doubt is None
+    if state.parked.remedy not in RETRYABLE_BY_FORCE and not is_harmless:
         return state, []
     return replace(unpark(state), want=Want.FORCE), []
 
@@ -116,6 +120,15 @@ def refused_in_doubt(_plan: Plan, state: State, event: Happening, _now: Moment) 
         return state, []
     told = Tell(Event("lease.refused", state.standing.account, {"fingerprint": event.fingerprint}))
     return replace(state, suspect=event.fingerprint), [told, Probe(state.lease, state.attempt)]
+
+
+def accepted(_plan: Plan, state: State, event: Happening, _now: Moment) -> Outcome:
+    """A service took the lease: a refusal of it from now on is news, and the first of its row."""
+    if not isinstance(event, Accepted) or state.lease is None or state.lease.fingerprint != event.fingerprint:
+        return state, []
+    is_stopped = state.refused >= REFUSED_IN_A_ROW
+    told = [Tell(Event("lease.healed", state.standing.account, {"rung": None}))] if is_stopped else []
+    return replace(state, suspect=None, fresh=False, refused=0), [*told]
 
 
 def probed(plan: Plan, state: State, event: Happening, now: Moment) -> Outcome:

@@ -22,6 +22,7 @@ from freshd.core import beginnings, endings, hearsay, kin
 from freshd.core.arrange import arrange
 from freshd.core.effects import Effect
 from freshd.core.happenings import (
+    Accepted,
     Booted,
     Broke,
     Committed,
@@ -89,6 +90,7 @@ ROWS: Final[Mapping[type, Mapping[Phase, Handler]]] = {
     Forced: _row(hearsay.nothing, hearsay.forced_while_parked, hearsay.forced) | {P.DOUBTFUL: hearsay.nothing},
     Refused: _row(hearsay.refused_quietly, hearsay.refused_quietly, hearsay.refused)
     | {P.DOUBTFUL: hearsay.refused_in_doubt},
+    Accepted: _everywhere(hearsay.accepted),
     Probed: _everywhere(hearsay.nothing) | {P.DOUBTFUL: hearsay.probed},
     Enrolling: _row(hearsay.nothing, beginnings.enrolling, beginnings.enrolling),
     **dict.fromkeys((Committed, Refusal, Doubted, Unsent, Held, Outdated, Unable, Broke), _ENDING_ROW),

@@ -168,7 +168,10 @@ class Change:
     withheld: str | None = None
     """Why the answer must not be published (wrong identity): committed aside, never leased (design 4)."""
     adds: bool = False
-    """Something besides what the account may be in doubt about, or what is marked dead: both stand (I5)."""
+    """Something besides what the account may be in doubt about, what is marked dead, or why it is withheld: all of that
+    stands (I5)."""
+    dead: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Names of secrets that the service declared dead by the same word, with its code: kept, never presented again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from freshd.core.settings import AccountSettings, Settings
+from freshd.core.settings import AccountSettings, MqttOutletSettings, Settings
 
 AT_START_ONLY = ("state_dir", "socket", "vault")
 
@@ -25,6 +25,9 @@ class Changes:
     changed  provider, margins, contract or family differ: to be built anew (rebound ones are in here as well)
     policy   somebody's right to read or to operate differs
     log      the log settings differ
+    channels names of channels that were added, removed, or differ
+    mqtt     where events go over MQTT, or how, differs
+    will     where they go differs, so that a connection needs another last will
     restart  sections that differ and need a restart
     """
 
@@ -36,6 +39,9 @@ class Changes:
     resumed: frozenset[str] = frozenset()
     policy: bool = False
     log: bool = False
+    channels: frozenset[str] = frozenset()
+    mqtt: bool = False
+    will: bool = False
     restart: tuple[str, ...] = ()
 
     @property
@@ -61,6 +67,9 @@ def diff(old: Settings, new: Settings) -> Changes:
         resumed=frozenset(was.name for was, now in both if was.paused and not now.paused),
         policy=readers or old.operators != new.operators,
         log=old.log != new.log,
+        channels=_channels(old, new),
+        mqtt=old.mqtt != new.mqtt,
+        will=_place(old.mqtt) != _place(new.mqtt),
         restart=tuple(part for part in AT_START_ONLY if getattr(old, part) != getattr(new, part)),
     )
 
@@ -68,6 +77,15 @@ def diff(old: Settings, new: Settings) -> Changes:
 def _differs(was: AccountSettings, now: AccountSettings) -> bool:
     """Whether more than readers, the pause and the .env file differ: none of them is the engine's."""
     return replace(was, readers=now.readers, paused=now.paused, env_file=now.env_file, line=now.line) != now
+
+
+def _channels(old: Settings, new: Settings) -> frozenset[str]:
+    before, after = ({channel.name: channel for channel in side.channels} for side in (old, new))
+    return frozenset(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+
+
+def _place(outlet: MqttOutletSettings | None) -> tuple[str, str] | None:
+    return None if outlet is None else (outlet.channel, outlet.prefix)
 
 
 def _is_rebound(was: AccountSettings, now: AccountSettings) -> bool:

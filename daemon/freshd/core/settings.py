@@ -22,6 +22,7 @@ from freshd.core.profile import NOTHING, Margins, Profile
 
 __all__ = [
     "AccountSettings",
+    "ChannelKind",
     "ChannelSettings",
     "CustodianName",
     "EnvFileSettings",
@@ -241,3 +242,26 @@ class KindSchema(Protocol):
 
     def json_schema(self) -> Mapping[str, object]:
         """JSON Schema (an object with `properties`) of its own keys; what stands at secret keys is replaced."""
+
+
+class ChannelKind(Protocol):
+    """What the configuration needs of a kind of channel.
+
+    needs_account  it logs in with an account's lease or not at all; a kind that can do without finds the account's
+                   name among the keys it parses
+    secrets        keys whose value may be a reference to a secret: there a table has become a `SecretRef`
+    """
+
+    @property
+    def needs_account(self) -> bool:
+        """Whether `account` must be named."""
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The keys that may hold references to secrets."""
+
+    def parse(self, name: str, raw: Mapping[str, object]) -> tuple[Mapping[str, object], tuple[Problem, ...]]:
+        """The options of a channel's own keys, and what is wrong with them; never raises, never repeats a value."""
+
+    def json_schema(self) -> Mapping[str, object]:
+        """JSON Schema (an object with `properties`) of its own keys."""

@@ -145,6 +145,7 @@ class State:
     refused     such fresh leases refused in a row
     barren      answers in a row without a usable lease
     failures    attempts in a row that came to nothing
+    excuse      why the last enrolment could not be sent, and what helps; None where it was
     short_since since when readers have been without a lease, and whether that was told (`overdue`)
     grant_until, grant_life, warned  boot-time second at which the grant dies unused, its whole life, last announcement
     final_until, final_life, final_warned  the same of the end that no renewal puts off
@@ -192,6 +193,7 @@ class State:
     paused: bool = False
     retired: bool = False
     last_outcome: str | None = None
+    excuse: tuple[str, str] | None = None
     refreshes: int = 0
     heals: int = 0
 

@@ -54,6 +54,8 @@ class Kind:
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
+        "aun": Kind("aun.options:Schema", "aun.agent:make"),
+        "cloudbase": Kind("cloudbase.options:Schema", "cloudbase.make:make"),
         "feishu": Kind("feishu.options:Schema", "feishu.user:make"),
         "feishu-app": Kind("feishu.app_options:AppSchema", "feishu.app:make"),
         "futu": Kind("futu.options:Schema", "futu.platform:make"),

@@ -14,7 +14,11 @@ from aiohttp import web
 
 from freshd.sandbox.oauth2 import Service
 
-STANDS: tuple[str, ...] = ()
+STANDS: tuple[str, ...] = (
+    "freshd.sandbox.geniusauth.service:mount",
+    "freshd.sandbox.cloudbase.service:mount",
+    "freshd.sandbox.aun.service:mount",
+)
 """What is mounted unless the settings say otherwise."""
 
 

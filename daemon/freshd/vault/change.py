@@ -19,6 +19,7 @@ def changed(seal: Seal, row: Row, about: About, change: Change, dead: Mapping[st
     """The row one generation on.  `dead`: names that stay marked, with the code."""
     generation = row.generation + 1
     grant = change.grant
+    withheld = about.withheld if change.adds else change.withheld
     if grant is not None:
         grant = records.without(grant, frozenset(grant.secrets) - change.drop)
         row = records.with_grant(seal, row, grant, generation)
@@ -27,7 +28,7 @@ def changed(seal: Seal, row: Row, about: About, change: Change, dead: Mapping[st
         row, about = dropped(seal, row, about, change.drop)
     if change.lease is not None:
         row = records.with_lease(seal, row, _numbered(change.lease, generation), generation)
-    return records.with_about(seal, row, replace(about, withheld=change.withheld), generation)
+    return records.with_about(seal, row, replace(about, withheld=withheld), generation)
 
 
 def dropped(seal: Seal, row: Row, about: About, drop: frozenset[str]) -> tuple[Row, About]:

@@ -189,13 +189,15 @@ class Journal:
         return True
 
     def _still_dead(self, db: sqlite3.Connection, about: About, change: Change) -> Mapping[str, str]:
-        """What was declared dead and comes back as it was, beside something else."""
+        """What was declared dead and comes back as it was beside something else, and what is declared dead with it."""
         given = change.grant.secrets if change.adds and change.grant is not None else {}
-        return {
+        old = {
             name: code
             for name, code in about.dead.items()
             if name in given and fingerprints.knows(db, self._seal, change.account, given[name])
         }
+        held = {} if change.grant is None else change.grant.secrets
+        return {**old, **{name: code for name, code in change.dead.items() if name in held}}
 
     def _remember(self, db: sqlite3.Connection, row: Row, about: About, change: Change) -> None:
         """What comes into the record is known from now on; of an older journal's record also what it held."""

@@ -13,6 +13,7 @@ from freshd.core import lifecycle
 from freshd.core.contract import Contract, Kills, Reuse
 from freshd.core.effects import Effect, Finish, Fly, Probe, Publish, Tell, Wake, Withdraw
 from freshd.core.happenings import (
+    Accepted,
     Booted,
     Broke,
     Committed,
@@ -310,7 +311,7 @@ def others(standing: Standing) -> Iterable[Happening]:
     name = "" if standing.lease is None else standing.lease.fingerprint
     yield from (
         Booted(standing, 0.0), Due(), HostBack(), Demanded(60.0), Forced(), Refused(name, dead=True),
-        Probed(name, alive=True), Enrolling("authorize", "two"), Paused(), Resumed(), Retired(), Reconfigured(),
-        Settled(settled=False), Forgotten(), Relieved(standing), KinChanged("head", frozenset({"key"}), None), Needed(),
-        KinChanged("head", frozenset(), "no", renewed=True),
+        Accepted(name), Probed(name, alive=True), Enrolling("authorize", "two"), Paused(), Resumed(), Retired(),
+        Reconfigured(), Settled(settled=False), Forgotten(), Relieved(standing), Needed(),
+        KinChanged("head", frozenset({"key"}), None), KinChanged("head", frozenset(), "no", renewed=True),
     )  # fmt: skip

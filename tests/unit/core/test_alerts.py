@@ -124,6 +124,16 @@ def test_one_account_clears_nothing_of_another_nor_of_the_daemon() -> None:
     assert len(told(parked(), locked, recovered("calendar"), Line("refresh.succeeded", START, "calendar"))) == 2
 
 
+def test_what_tells_causes_apart_by_the_same_field_ends_only_its_own() -> None:
+    def line(event: str, channel: str, at: float) -> Line:
+        return Line(event, at, "mail", fields={"channel": channel})
+
+    down = [line("channel.down", name, START) for name in ("one", "two")]
+    assert len(told(*down, line("channel.connected", "one", START + 1))) == 3
+    assert len(told(*down, line("channel.connected", "three", START + 1))) == 2
+    assert len(told(*down, Line("account.retired", START + 1, "mail"))) == 4
+
+
 def test_a_cause_may_be_cleared_alone() -> None:
     unused = Line("grant.ending", START, "mail", fields={"which": "unused"})
     messages = told(ending(7), unused, Line("refresh.succeeded", START, "mail"))
@@ -173,9 +183,10 @@ def test_a_line_that_changes_nothing_leaves_the_book_as_it_was() -> None:
 
 def test_every_alert_of_an_account_ends_when_the_account_is_gone() -> None:
     momentary = {name for name, entry in CATALOGUE.items() if entry.severity <= Severity.WARNING} - LASTING
-    assert momentary == {"clock.stepped", "vault.rolled-back"}
+    assert momentary == {"clock.stepped", "outlet.dropped", "vault.rolled-back"}
     of_the_daemon = {"daemon.failed", "config.refused", "config.needs-restart", "vault.locked", "vault.unusable"} | {
-        "service.refusing"
+        "outlet.refused",
+        "service.refusing",
     }
     of_accounts = {name for name in LASTING if CATALOGUE[name].severity <= Severity.WARNING} - of_the_daemon
     assert of_accounts == set(CATALOGUE["account.forgotten"].clears) == set(CATALOGUE["account.retired"].clears)

@@ -13,6 +13,7 @@ from freshd.core import happenings, lifecycle
 from freshd.core.contract import Contract, Kills, Reuse
 from freshd.core.effects import Effect, Finish, Fly, Probe, Publish, SaveAgain, Tell
 from freshd.core.happenings import (
+    Accepted,
     Booted,
     Broke,
     Demanded,
@@ -599,6 +600,35 @@ def test_a_refusal_with_a_scheduled_renewal_between_is_not_in_a_row() -> None:
         life.wait_for_alarm()
         life.commit()
     assert "heal.stopped" not in life.told
+
+
+def test_a_lease_that_a_login_was_had_with_is_not_one_of_those_refused_in_a_row() -> None:
+    life = live()
+    for _ in range(6):
+        lease = life.state.lease
+        assert lease is not None
+        life.step(Accepted(lease.fingerprint))
+        assert flights(life.step(Refused(lease.fingerprint, dead=True)))
+        life.commit()
+    assert "heal.stopped" not in life.told
+
+
+def test_a_login_ends_the_alert_that_healing_has_stopped_and_another_lease_s_does_not() -> None:
+    life = live()
+    for _ in range(3):
+        assert life.state.lease is not None
+        life.step(Refused(life.state.lease.fingerprint, dead=True))
+        if isinstance(life.air, Fly):
+            life.commit()
+    lease, healed = life.state.lease, life.told.count("lease.healed")
+    assert lease is not None
+    assert life.told.count("heal.stopped") == 1
+    life.step(Accepted("of another lease"))
+    assert life.told.count("lease.healed") == healed
+    life.step(Accepted(lease.fingerprint))
+    assert life.told.count("lease.healed") == healed + 1
+    assert life.state.suspect is None
+    assert flights(life.step(Refused(lease.fingerprint, dead=True)))
 
 
 def test_a_demand_that_no_lease_can_meet_is_not_tried() -> None:

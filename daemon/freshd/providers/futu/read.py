@@ -88,7 +88,7 @@ def _answered(case: Case) -> Judged:
         return Answered((_set_aside(case, grant, lease, codes, told),), {"uid": "another account's"})
     if told is None:
         notes["uid"] = "omitted"
-    forgotten = STEPS if case.record.grant is None else STEPS & case.record.grant.secrets.keys()
+    forgotten = STEPS if case.record.grant is None else STEPS & frozenset(case.record.grant.secrets)
     dropped = forgotten if WEB_SIG in grant.secrets else forgotten | {WEB_SIG}
     change = Change(case.record.account, grant, lease, dropped)
     return Answered(

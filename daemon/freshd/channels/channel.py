@@ -1,0 +1,305 @@
+"""One channel: get the account's lease, log in, hold, and do what the ending calls for.
+
+Rules
+-----
+* Nothing here is polled: a lease, a verdict and an operator's word are waited for.
+* A refused login is a consumer's refusal: reported once per lease, healed by the engine and at its pace.  A lease that
+  is new is tried a few times more before, for a service may learn of it after us.
+* A connection that held says that its lease works; the engine then counts no refusal of before against it.
+* Leases refused one after the other end in an alert and a slow pace, losses in a slower and slower one (I6).  So do
+  connections that never last: two clients of one name throw each other out, and many a broker does not say so.
+* Stopped means stopped: only an operator (`freshd refresh ACCOUNT`, a reload) makes it log in again.
+* No event and no fact holds anything of the login but what the dialer calls a fact (I10).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from freshd.channels import pace
+from freshd.channels.dialer import Dialer, Ended, Facts, Why
+from freshd.core.events import Event
+from freshd.core.settings import ChannelSettings
+from freshd.ports import Clock
+from freshd.tokens import Published, Shortfall
+
+DEMAND_SECONDS: Final = 30.0
+"""How long one question for a lease waits; there is always a next one."""
+MIN_TTL_SECONDS: Final = 5.0
+"""What a lease must still have for a login."""
+HEALING: Final = "healing"
+
+
+class Leases(Protocol):
+    """What a channel needs of the engine (`desk.Desk`)."""
+
+    def lease(self, account: str) -> Published | None:
+        """The newest lease."""
+
+    async def demand(self, account: str, min_ttl: float, wait: float) -> Published | Shortfall:
+        """A lease with at least `min_ttl` seconds left, waiting at most `wait` seconds."""
+
+    def refused(self, account: str, fingerprint: str, status: int | None, code: str | None) -> str:
+        """A service refused the lease: "newer-lease", "healing", "ignored", "stale" or "unknown"."""
+
+    def accepted(self, account: str, fingerprint: str) -> None:
+        """A service took the lease."""
+
+    def is_suspect(self, account: str, fingerprint: str) -> bool:
+        """Whether the lease was refused, and nothing has spoken for it since."""
+
+    async def changed(self, account: str) -> None:
+        """Return at the next change of how the account stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """What a channel needs of the daemon.  `draw`: chance, from 0 to 1."""
+
+    clock: Clock
+    tell: Callable[[Event], None]
+    leases: Leases
+    draw: Callable[[], float] = random.random
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What went wrong since a connection last held.
+
+    settled   further tries of the lease in hand that were used up
+    again     that a login was to be tried at once, and was
+    down_at   boot-time second since which there is no connection
+    away      seconds without one, when the last one began
+    told      alerts of which somebody knows
+    """
+
+    losses: int = 0
+    refusals: int = 0
+    settled: int = 0
+    again: bool = False
+    down_at: float = 0.0
+    away: float = 0.0
+    told: set[str] = field(default_factory=set)
+
+
+class Channel:
+    """One channel of the configuration.  `run` is its task; `view` what is shown of it."""
+
+    def __init__(self, settings: ChannelSettings, dialer: Dialer, links: Links) -> None:
+        self.settings = settings
+        self.view: Facts = {"kind": settings.kind, "state": "starting"}
+        self._dialer, self._links = dialer, links
+        self._bad = _Counts(down_at=links.clock.boot())
+        self._proven: str | None = None
+        """Fingerprint of the lease that a connection was had with."""
+        self._called = asyncio.Event()
+
+    def call(self) -> None:
+        """An operator wants it to log in: whatever it waits for, it begins anew.  One that is connected stays so."""
+        if self.view["state"] != "connected":
+            self._called.set()
+
+    async def run(self) -> None:
+        """Keep it logged in until cancelled."""
+        while True:
+            lease = await self._lease()
+            ended = await self._held(lease)
+            await self._after(ended, lease)
+            if self._called.is_set():
+                self._called.clear()
+                self._bad.losses = self._bad.refusals = self._bad.settled = 0
+
+    # -- the lease ----------------------------------------------------------------------------------------------------
+
+    async def _lease(self) -> Published | None:
+        """The lease to log in with; None for a channel without an account."""
+        account, min_ttl = self.settings.account, MIN_TTL_SECONDS
+        while account is not None:
+            found = await self._links.leases.demand(account, min_ttl, DEMAND_SECONDS)
+            if isinstance(found, Published):
+                return found
+            if found.maximum is not None and found.maximum < min_ttl:
+                min_ttl = found.maximum
+                continue
+            self._show("no-lease", found.kind, found.detail)
+            await self._links.leases.changed(account)
+        return None
+
+    async def _newer(self, fingerprint: str) -> None:
+        """Return once the account has another lease."""
+        account = self.settings.account or ""
+        while (held := self._links.leases.lease(account)) is None or held.fingerprint == fingerprint:
+            await self._links.leases.changed(account)
+
+    async def _verdict(self, fingerprint: str) -> None:
+        """Return once there is another lease, or nobody speaks against this one any more."""
+        leases, account = self._links.leases, self.settings.account or ""
+        while leases.is_suspect(account, fingerprint):
+            await leases.changed(account)
+
+    # -- the connection -----------------------------------------------------------------------------------------------
+
+    async def _held(self, lease: Published | None) -> Ended:
+        """Log in and hold; how that ended.  An exception of a dialer's is a bug, and acts as a loss."""
+        self._show("connecting")
+        steady: list[asyncio.TimerHandle] = []
+
+        def up(facts: Facts) -> None:
+            if not steady:
+                self._connected(lease)
+                after = asyncio.get_running_loop().call_later
+                steady.append(after(pace.STEADY_SECONDS, self._steady, lease))
+            self._show("connected", facts=facts)
+
+        try:
+            return await self._dialled(lease, up)
+        except Exception as error:  # noqa: BLE001 - the edge: the channel lives on, and somebody is told
+            fields = {"kind": type(error).__name__, "task": f"channel:{self.settings.name}"}
+            self._links.tell(Event("bug", None, fields))
+            return Ended(Why.LOST, "bug", "freshd met something in this channel that it does not understand")
+        finally:
+            for handle in steady:
+                handle.cancel()
+                self._bad.down_at = self._links.clock.boot()
+
+    async def _dialled(self, lease: Published | None, up: Callable[[Facts], None]) -> Ended:
+        holding = self._dialer.hold(None if lease is None else lease.lease, up)
+        if lease is None or not getattr(self._dialer, "follows_lease", False):
+            return await holding
+        ended = await _first(holding, self._newer(lease.fingerprint))
+        return ended or Ended(Why.AGAIN, "newer-lease", "the lease was renewed, and the kind wants a new login with it")
+
+    def _connected(self, lease: Published | None) -> None:
+        self._proven = None if lease is None else lease.fingerprint
+        self._called.clear()
+        self._bad.away = self._links.clock.boot() - self._bad.down_at
+        if self._bad.losses < pace.LOSSES_MOST:
+            self._tell_up()
+
+    def _tell_up(self) -> None:
+        self._bad.told.clear()
+        self._tell("channel.connected", seconds_away=round(self._bad.away, 3))
+
+    def _steady(self, lease: Published | None) -> None:
+        if self._bad.losses >= pace.LOSSES_MOST:
+            self._tell_up()
+        self._bad = _Counts(down_at=self._bad.down_at)
+        if lease is not None:
+            self._links.leases.accepted(lease.lease.account, lease.fingerprint)
+
+    # -- after it -----------------------------------------------------------------------------------------------------
+
+    async def _after(self, ended: Ended, lease: Published | None) -> None:
+        match ended.why:
+            case Why.REFUSED if lease is not None:
+                await self._refused(ended, lease)
+            case Why.AGAIN if not self._bad.again:
+                self._bad.again = True
+                self._lost_once(ended)
+            case Why.LOST | Why.AGAIN:
+                await self._lost(ended)
+            case Why.REFUSED:  # a login without a lease: nothing of ours can be healed
+                await self._lost(Ended(Why.LOST, ended.code, ended.reason, wait=pace.SLOW_SECONDS / 2))
+            case Why.KICKED | Why.WRONG:
+                await self._stopped(ended)
+
+    async def _lost(self, ended: Ended) -> None:
+        self._lost_once(ended)
+        self._bad.losses += 1
+        wait = max(ended.wait, pace.after_loss(self._bad.losses, self._links.draw()))
+        away = self._links.clock.boot() - self._bad.down_at
+        if away + wait > pace.DOWN_SECONDS or self._bad.losses >= pace.LOSSES_MOST:
+            self._tell_once("channel.down", ended, seconds_away=round(away))
+        self._show("waiting", ended.code, ended.reason, wait)
+        await self._pause(wait)
+
+    async def _refused(self, ended: Ended, lease: Published) -> None:
+        """Try what is new again; else report it, and wait for what comes of that."""
+        fingerprint, bad = lease.fingerprint, self._bad
+        if self._is_new(lease) and bad.settled < len(pace.SETTLE):
+            bad.settled += 1
+            self._show("waiting", ended.code, ended.reason, pace.SETTLE[bad.settled - 1])
+            await self._pause(max(ended.wait, pace.SETTLE[bad.settled - 1]))
+            return
+        bad.settled, self._proven = 0, None
+        bad.refusals += 1
+        self._tell("channel.refused", ended, fingerprint=fingerprint)
+        code = None if getattr(self._dialer, "is_foreign", False) else ended.code
+        said = self._links.leases.refused(lease.lease.account, fingerprint, ended.status, code)
+        if bad.refusals >= pace.REFUSALS_MOST:
+            self._tell_once("channel.kept-out", ended, refusals=bad.refusals)
+        wait = max(ended.wait, pace.after_refusal(bad.refusals, self._links.draw()))
+        self._show("refused", ended.code, ended.reason, wait or None)
+        await self._pause(wait)
+        if said == HEALING:
+            await self._pause(pace.SLOW_SECONDS, self._verdict(fingerprint))
+        elif said == "ignored":
+            await self._lost(ended)
+
+    async def _stopped(self, ended: Ended) -> None:
+        self._tell_once("channel.stopped", ended, remedy=_remedy(ended, self.settings))
+        self._show("stopped", ended.code, ended.reason)
+        self._called.clear()
+        await self._called.wait()
+
+    def _is_new(self, lease: Published) -> bool:
+        """Whether nobody was seen to take it yet, and it is so young that not everybody may have heard of it."""
+        age = lease.lease.valid_for - (lease.until - self._links.clock.boot())
+        return lease.fingerprint != self._proven and age < pace.NEW_SECONDS
+
+    async def _pause(self, seconds: float, until: Coroutine[Any, Any, None] | None = None) -> None:
+        """Wait so long; less where an operator calls, or `until` returns."""
+        if seconds <= 0:
+            return
+        waits = [asyncio.sleep(seconds), self._until_called(), *([] if until is None else [until])]
+        await _first(*waits)
+
+    async def _until_called(self) -> None:
+        await self._called.wait()
+
+    # -- what is told -------------------------------------------------------------------------------------------------
+
+    def _lost_once(self, ended: Ended) -> None:
+        self._tell_once("channel.lost", ended)
+
+    def _tell_once(self, name: str, ended: Ended, *, remedy: str = "", **more: float) -> None:
+        if name not in self._bad.told:
+            self._bad.told.add(name)
+            self._tell(name, ended, remedy=remedy, **more)
+
+    def _tell(self, name: str, ended: Ended | None = None, *, remedy: str = "", **more: str | float) -> None:
+        why: Mapping[str, str] = {} if ended is None else {"code": ended.code, "reason": ended.reason}
+        fields = {"channel": self.settings.name, "kind": self.settings.kind, **why, **more}
+        self._links.tell(Event(name, self.settings.account, fields, remedy))
+
+    def _show(
+        self, state: str, code: str = "", reason: str = "", wait: float | None = None, facts: Facts | None = None
+    ) -> None:
+        now = self._links.clock.now().wall
+        since = self.view.get("since") if self.view["state"] == state else round(now, 3)
+        told = {"code": code, "reason": reason} if code else {}
+        later = {} if wait is None else {"next_try_at": round(now + wait, 3)}
+        self.view = {"kind": self.settings.kind, "state": state, "since": since, **told, **later, **(facts or {})}
+
+
+def _remedy(ended: Ended, settings: ChannelSettings) -> str:
+    way = "reload freshd" if settings.account is None else f"freshd refresh {settings.account}, or reload freshd"
+    if ended.why is Why.KICKED:
+        return f"end the other login, or give this one a name of its own; then: {way}"
+    return f"correct [channels.{settings.name}] and reload; if the other side was mended: {way}"
+
+
+async def _first(*waits: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - whatever the first one returns
+    """What the first of them returns; the others are cancelled, and waited for."""
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return next(task for task in tasks if task in done).result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

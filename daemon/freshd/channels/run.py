@@ -1,0 +1,90 @@
+"""All channels of one daemon: starts them, changes only what a reload changes, and ends them before the engine.
+
+One task per channel, owned by the supervisor.  A channel that is changed has ended before the new one dials, so that it
+does not throw itself out.  Nothing here is on the critical path: no account and no reader waits for a channel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from freshd.channels.channel import Channel, Links
+from freshd.channels.dialer import Dialer, Facts
+from freshd.core.events import Event
+from freshd.core.settings import ChannelSettings
+
+LAST_SECONDS: Final = 4.0
+"""What the end of the daemon gives all channels to say goodbye."""
+Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    channel: Channel
+    task: asyncio.Task[None]
+
+
+class Channels:
+    """One per daemon.  `make`: the dialer of a channel; `spawn`: starts a task that the daemon owns."""
+
+    def __init__(self, links: Links, spawn: Spawn, make: Callable[[ChannelSettings], Dialer]) -> None:
+        self._links, self._spawn, self._make = links, spawn, make
+        self._running: dict[str, _Running] = {}
+
+    def configure(self, channels: Sequence[ChannelSettings], anew: frozenset[str] = frozenset()) -> None:
+        """What a configuration asks for.  Those in `anew` begin anew though they did not change; stopped ones go on."""
+        wanted = {settings.name: settings for settings in channels}
+        for name, running in list(self._running.items()):
+            settings = running.channel.settings
+            if wanted.get(name) == settings and name not in anew:
+                running.channel.call()
+                continue
+            running.task.cancel()
+            if name in wanted:
+                self._start(wanted[name], after=running.task)
+            else:
+                del self._running[name]
+            if name not in wanted or wanted[name].account != settings.account:
+                fields = {"channel": name, "kind": settings.kind}
+                self._links.tell(Event("channel.closed", settings.account, fields))
+        for name in sorted(wanted.keys() - self._running.keys()):
+            self._start(wanted[name])
+
+    def _start(self, settings: ChannelSettings, after: asyncio.Task[None] | None = None) -> None:
+        channel = Channel(settings, self._make(settings), self._links)
+        task = self._spawn(_run(channel, after), f"channel:{settings.name}")
+        self._running[settings.name] = _Running(channel, task)
+
+    def call(self, account: str) -> None:
+        """An operator had the account renewed, or took it in hand otherwise: its channels log in if they do not."""
+        for running in self._running.values():
+            if running.channel.settings.account == account:
+                running.channel.call()
+
+    def tell(self, event: Event) -> None:
+        """An `Outlet`: whoever enrolled an account wants its channels to log in."""
+        if event.name == "account.enrolled" and event.account is not None:
+            self.call(event.account)
+
+    def views(self, account: str) -> Mapping[str, Facts]:
+        """What is shown of the channels that log in with this account."""
+        mine = (one.channel for one in self._running.values() if one.channel.settings.account == account)
+        return {channel.settings.name: dict(channel.view) for channel in mine}
+
+    async def aclose(self) -> None:
+        """End all, cleanly as far as there is time."""
+        tasks = [running.task for running in self._running.values()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=LAST_SECONDS)
+        self._running.clear()
+
+
+async def _run(channel: Channel, after: asyncio.Task[None] | None) -> None:
+    if after is not None:
+        await asyncio.wait({after})
+    await channel.run()

@@ -1,0 +1,102 @@
+"""What is said over MQTT, as topics and bytes: events, the health of accounts, whether freshd is there.
+
+Rules
+-----
+* One JSON object a message, in UTF-8; a number that JSON has no word for is null.
+* Texts are bounded, and what looks like a secret is masked: a second net (I10).
+* No topic holds anything but the prefix, a name of the catalogue, or the name of an account.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from freshd.core.events import Event
+from freshd.core.mask import mask
+from freshd.outlets.ring import Entry, Gap
+from freshd.tokens import Health
+
+ONLINE: Final = b"online"
+OFFLINE: Final = b"offline"
+GONE: Final = b""
+"""What takes a retained message away."""
+TEXT_MOST: Final = 4096
+"""Letters of one text."""
+DROPPED: Final = "outlet.dropped"
+SHOWN: Final = (
+    "account", "kind", "phase", "generation", "usable_until", "renewable", "reason", "remedy", "deadline",
+    "next_refresh_at", "last_outcome", "paused", "settled", "doubtful_since",
+)  # fmt: skip
+"""What is told of an account: what `GET /v1/accounts/{account}` tells, less counters and the lease's fingerprint."""
+LEFT_OUT: Final = frozenset({"rungs"})
+"""What never changes, and so is no news."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message."""
+
+    topic: str
+    payload: bytes
+
+
+def of_event(prefix: str, entry: Entry, epoch: str) -> Message:
+    """An event.  `seq` goes up by one with each event of one run of freshd, which is its `epoch`."""
+    event = entry.event
+    told = {
+        "name": event.name,
+        "severity": event.entry.severity.name.lower(),
+        "account": event.account,
+        "at": round(entry.at, 3),
+        "seq": entry.seq,
+        "epoch": epoch,
+        "fields": event.fields,
+        "remedy": event.remedy or event.entry.remedy.replace("ACCOUNT", event.account or "ACCOUNT"),
+    }
+    return Message(f"{prefix}/events/{event.name}", _json(told))
+
+
+def of_gap(gap: Gap) -> Event:
+    """What tells of events that nobody will ever be told of."""
+    return Event(DROPPED, None, {"dropped": gap.dropped, "first_seq": gap.first, "last_seq": gap.last})
+
+
+def of_health(health: Health) -> bytes:
+    """How an account stands; nothing where it is not configured any more."""
+    if health.retired:
+        return GONE
+    more = {name: value for name, value in health.more.items() if name not in LEFT_OUT}
+    return _json({**more, **{name: getattr(health, name) for name in SHOWN}})
+
+
+def health_topic(prefix: str, account: str) -> str:
+    """Where an account's health is retained."""
+    return f"{prefix}/accounts/{urllib.parse.quote(account, safe='@:')}/health"
+
+
+def status_topic(prefix: str) -> str:
+    """Where it is retained whether freshd is there."""
+    return f"{prefix}/status"
+
+
+def _json(told: Mapping[str, Any]) -> bytes:
+    return json.dumps(_plain(told), separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _plain(value: object, name: str = "") -> object:
+    """A value as JSON has it, masked by what it is called and by its look."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one, str(key)) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(one, name) for one in value]
+    masked = mask({name: value})[name]
+    if isinstance(masked, float) and not math.isfinite(masked):
+        return None
+    if isinstance(masked, str) and len(masked) > TEXT_MOST:
+        return masked[: TEXT_MOST - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    return masked

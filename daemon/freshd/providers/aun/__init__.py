@@ -1,0 +1,1 @@
+"""AUN: agents that log in with a key and a certificate, and live on short tokens in between."""

@@ -1,0 +1,1 @@
+"""CloudBase's authentication as a stand-in: users, sessions, tickets, captchas, codes."""
