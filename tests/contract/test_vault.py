@@ -403,6 +403,27 @@ class VaultContract:
         assert (told.intent.rung, told.intent.replays, told.intent.earlier) == ("login", 2, below[:1])
         assert (told.intent.candidate, told.escrowed) == (None, False)
 
+    async def test_I5_what_is_added_by_a_refusal_that_declares_the_secret_dead_marks_it(
+        self, bed: Bed, vault: Vault
+    ) -> None:
+        await enrolled(bed, vault, "a", "canary-old")
+        refused = await intent_on(vault, "a", "refused")
+        await vault.intend(refused, {})
+        brought = Change(
+            "a", grant("canary-old", check="canary-c"), adds=True, dead={"refresh_token": "20064", "never-had": "x"}
+        )
+        told = (await vault.commit(refused, "a", [brought], {}, line("20064")))["a"]
+        assert (told.held, dict(told.dead)) == ({"check"}, {"refresh_token": "20064"})
+
+    async def test_what_is_only_added_makes_nothing_withheld_look_usable(self, bed: Bed, vault: Vault) -> None:
+        await enrolled(bed, vault, "a", "canary-old")
+        await exchange(vault, "a", Change("a", grant("rotated"), withheld="another subject"))
+        added = Change("a", grant("rotated", key="canary-key"), adds=True)
+        told = (await vault.commit(None, "a", [added], {}, line("kept")))["a"]
+        assert (told.withheld, told.held) == ("another subject", {"refresh_token", "key"})
+        renewed = await exchange(vault, "a", Change("a", grant("ours")))
+        assert renewed.withheld is None
+
     async def test_I5_what_is_only_added_leaves_the_doubt_below_it_and_what_is_dead(
         self, bed: Bed, vault: Vault
     ) -> None:
