@@ -7,15 +7,14 @@ afterwards, so that everything wrong is told at once.  No problem repeats a valu
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from freshd.core.contract import Contract
 from freshd.core.model import Binding
 from freshd.core.pace import Pace
-from freshd.core.problem import Problem, explain
+from freshd.core.problem import Problem
 from freshd.core.profile import Margins
 from freshd.core.settings import Parsed
 from freshd.providers.aun.case import RENEW, SETTLE, Terms
@@ -24,6 +23,7 @@ from freshd.providers.aun.names import DEVICE, SLOT, aid_problem, issuer_of
 from freshd.providers.aun.transport import gateway_problem
 from freshd.providers.aun.unknowns import CHAIN_REFRESHES, CHAIN_SECONDS
 from freshd.providers.http import Route, origin, url_problem
+from freshd.providers.keys import Keys, Strict
 from freshd.providers.oauth2.options import Seconds, Text
 
 KIND: Final = "aun"
@@ -34,7 +34,7 @@ UPKEEP_SECONDS: Final = 300.0
 """Between two looks after key and certificate: nobody waits for them but by mischance."""
 
 
-class Options(BaseModel):
+class Options(Strict):
     """One account's own keys.
 
     aid             the agent: NAME.ISSUER
@@ -49,8 +49,6 @@ class Options(BaseModel):
     deadline        seconds for the answer to one call
     ca_file         trust only these authorities for TLS
     """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 
     aid: Text
     roots: Text
@@ -118,28 +116,17 @@ class Options(BaseModel):
 KEYS: Final = tuple(Options.model_fields)
 
 
-class Schema:
-    """The kind's own keys, for the configuration (`core.settings.KindSchema`)."""
+class Schema(Keys[Options]):
+    """The kind's own keys.  No secrets among them: the identity key rests with the grant."""
 
-    @property
-    def secrets(self) -> frozenset[str]:
-        """Keys that hold references to secrets: none, for the identity key rests with the grant."""
-        return frozenset()
+    model = Options
 
-    def parse(self, account: str, raw: Mapping[str, object]) -> Parsed:
-        """Validate an account's own keys."""
-        try:
-            options = Options.model_validate(dict(raw))
-        except ValidationError as error:
-            return Parsed(problems=explain(error.errors(include_input=False, include_url=False), KEYS))
-        problems = (*_name_problems(options), *_place_problems(options))
-        if problems:
-            return Parsed(problems=problems)
-        return Parsed(MappingProxyType({name: getattr(options, name) for name in KEYS}), options.binding)
+    def problems(self, account: str, options: Options) -> Iterator[Problem]:
+        yield from _name_problems(options)
+        yield from _place_problems(options)
 
-    def json_schema(self) -> Mapping[str, Any]:
-        """The same as JSON Schema."""
-        return Options.model_json_schema()
+    def parsed(self, account: str, options: Options, values: Mapping[str, object]) -> Parsed:
+        return Parsed(values, options.binding)
 
 
 def _name_problems(options: Options) -> Iterator[Problem]:

@@ -7,21 +7,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from freshd.core.contract import Contract
 from freshd.core.model import Binding, fingerprint
 from freshd.core.pace import Pace
-from freshd.core.problem import explain
+from freshd.core.problem import Problem
 from freshd.core.settings import Parsed, SecretRef
 from freshd.providers.cloudbase.case import AUTOMATIC, ISSUE, KIND, REFRESH, SIGNIN, Terms
 from freshd.providers.cloudbase.rules import ISSUING, SIGNING_IN, problems_of
 from freshd.providers.cloudbase.service import CLIENT_CREDENTIAL, SHANGHAI, base_of
 from freshd.providers.cloudbase.unknowns import REFRESH_SECONDS
 from freshd.providers.http import DEADLINE_SECONDS, Route, host, origin
+from freshd.providers.keys import Keys, Strict
 
 Method = Literal[
     "custom", "password", "anonymous", "provider", "client-credentials", "api-key", "import", "sms", "email", "wechat",
@@ -40,7 +40,7 @@ PERSON_PACE: Final = Pace(2.0, 60.0, 40)
 """For what a person does: too slow to guess, fast enough to correct a slip."""
 
 
-class Options(BaseModel):
+class Options(Strict):
     """One account's own keys.
 
     env            the environment's id; region, host: where it is; base_url: another address for everything
@@ -57,8 +57,6 @@ class Options(BaseModel):
     key_created    api-key: the day it was made, and key_days how many it lives
     signin_interval, signin_daily  the least seconds between two automatic sign-ins, and how many in 24 h
     """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 
     env: Text
     method: Method
@@ -166,26 +164,14 @@ SECRETS: Final = frozenset(
 )  # fmt: skip
 
 
-class Schema:
-    """The kind's own keys, for the configuration (`core.settings.KindSchema`)."""
+class Schema(Keys[Options]):
+    """The kind's own keys."""
 
-    @property
-    def secrets(self) -> frozenset[str]:
-        """Keys that hold references to secrets."""
-        return SECRETS
+    model = Options
+    secrets = SECRETS
 
-    def parse(self, account: str, raw: Mapping[str, object]) -> Parsed:
-        """Validate an account's own keys."""
-        try:
-            options = Options.model_validate(dict(raw))
-        except ValidationError as error:
-            return Parsed(problems=explain(error.errors(include_input=False, include_url=False), KEYS))
-        problems = tuple(problems_of(options, frozenset(raw)))
-        if problems:
-            return Parsed(problems=problems)
-        values = MappingProxyType({name: getattr(options, name) for name in KEYS})
+    def problems(self, account: str, options: Options) -> Iterator[Problem]:
+        yield from problems_of(options, frozenset(options.model_fields_set))
+
+    def parsed(self, account: str, options: Options, values: Mapping[str, object]) -> Parsed:
         return Parsed(values, None if options.method in ISSUING else options.binding)
-
-    def json_schema(self) -> Mapping[str, Any]:
-        """The same as JSON Schema."""
-        return Options.model_json_schema()

@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from freshd.core.model import Binding
 from freshd.core.pace import Pace
-from freshd.core.problem import MISSING, Problem, explain
+from freshd.core.problem import MISSING, Problem
 from freshd.core.settings import Parsed, SecretRef
 from freshd.providers.form import text
 from freshd.providers.http import DEADLINE_SECONDS, Route, host, origin, url_problem
+from freshd.providers.keys import Keys, Strict
 from freshd.providers.oauth2.options import Seconds, Text, is_plain_proxy
 
 KIND: Final = "geniusauth"
@@ -33,7 +33,7 @@ PAYLOAD_MOST: Final = 31
 """Characters.  The service's code takes 32 at a login and does not check later changes, its page says fewer than 32."""
 
 
-class Options(BaseModel):
+class Options(Strict):
     """One account's own keys.
 
     base_url        where the service is
@@ -51,8 +51,6 @@ class Options(BaseModel):
     daily           calls of one rung in 24 h at most
     deadline        seconds for one call
     """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 
     app_code: Text
     app_secret: SecretRef | None = None
@@ -115,28 +113,18 @@ class Options(BaseModel):
 KEYS: Final = tuple(Options.model_fields)
 
 
-class Schema:
-    """The kind's own keys, for the configuration (`core.settings.KindSchema`)."""
+class Schema(Keys[Options]):
+    """The kind's own keys."""
 
-    @property
-    def secrets(self) -> frozenset[str]:
-        """Keys that hold references to secrets."""
-        return frozenset({"app_secret"})
+    model = Options
+    secrets = frozenset({"app_secret"})
 
-    def parse(self, account: str, raw: Mapping[str, object]) -> Parsed:
-        """Validate an account's own keys."""
-        try:
-            options = Options.model_validate(dict(raw))
-        except ValidationError as error:
-            return Parsed(problems=explain(error.errors(include_input=False, include_url=False), KEYS))
-        problems = (*_place_problems(options), *_value_problems(options))
-        if problems:
-            return Parsed(problems=problems)
-        return Parsed(MappingProxyType({name: getattr(options, name) for name in KEYS}), options.binding)
+    def problems(self, account: str, options: Options) -> Iterator[Problem]:
+        yield from _place_problems(options)
+        yield from _value_problems(options)
 
-    def json_schema(self) -> Mapping[str, Any]:
-        """The same as JSON Schema."""
-        return Options.model_json_schema()
+    def parsed(self, account: str, options: Options, values: Mapping[str, object]) -> Parsed:
+        return Parsed(values, options.binding)
 
 
 def payload_problem(payload: str) -> str | None:
