@@ -22,12 +22,10 @@ UNAUTHORIZED = 401
 class Base:
     """One account; `perform(rung, record, intent)` and `read(rung, record, intent, reply)` are missing."""
 
-    def __init__(self, account: str, ladder: Ladder, contract: Contract, binding: Binding) -> None:
-        self.account, self.ladder, self.contract, self.binding = account, ladder, contract, binding
-
-    @property
-    def kin(self) -> Sequence[str]:
-        return ()
+    def __init__(
+        self, account: str, ladder: Ladder, contract: Contract, binding: Binding, kin: Sequence[str] = ()
+    ) -> None:
+        self.account, self.ladder, self.contract, self.binding, self.kin = account, ladder, contract, binding, kin
 
     def paces(self, rung: str) -> Sequence[tuple[str, Pace]]:
         """Its own row in the ledger for each rung."""

@@ -25,9 +25,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
-from freshd.core.contract import Contract, Reuse
+from freshd.core.contract import Reuse
 from freshd.core.ladder import Ladder, Rung
-from freshd.core.model import Binding, Change, Intent, Lease, Moment, Record, Secret
+from freshd.core.model import Change, Intent, Lease, Moment, Record, Secret
 from freshd.core.outcome import Judged, Lost, NotSent, Performed, Reply
 from freshd.core.pace import Pace
 from freshd.core.settings import AccountSettings
@@ -68,50 +68,34 @@ from freshd.providers.aun.side import Side
 from freshd.providers.aun.token import is_dead
 from freshd.providers.aun.transport import Transport
 from freshd.providers.aun.wire import request_of
+from freshd.providers.base import Base
 from freshd.providers.deps import Deps
 
 SIGNED: Final = (LOGIN, RENEW, REKEY)
 LOOKS: Final = (SETTLE, ADOPT)
 
 
-class Aun:
+class Aun(Base):
     """One agent's account (`ports.Provider`, `ports.Operated`)."""
 
     def __init__(self, name: str, options: Options, terms: Terms, deps: Deps) -> None:
-        self._name = name
         self._options = options
         self._terms = terms
         self._deps = deps
-        self._ladder = ladder_of(options)
         self._gateways = Gateways(options.places, options.gateway, deps.http, options.route, deps.clock)
         self._transport = Transport(options.ca_file, options.deadline)
         self._side = Side(deps.http, options.route)
         self._login = Login(options, self._gateways, self._transport, self._side, deps.clock)
         self._steps = Steps(name, options, self._gateways, self._side, deps.clock)
         self._operator = Operator(options, self._steps, deps.clock)
-
-    @property
-    def ladder(self) -> Ladder:
-        return self._ladder
-
-    @property
-    def contract(self) -> Contract:
-        return self._terms.contract
-
-    @property
-    def binding(self) -> Binding:
-        return self._terms.binding
-
-    @property
-    def kin(self) -> Sequence[str]:
-        return ()
+        super().__init__(name, ladder_of(options), terms.contract, terms.binding)
 
     @property
     def operations(self) -> Mapping[str, str]:
         return OPERATIONS
 
     def paces(self, rung: str) -> Sequence[tuple[str, Pace]]:
-        return self._options.paces(self._name, rung)
+        return self._options.paces(self.account, rung)
 
     async def prepare(self, rung: str, record: Record) -> Mapping[str, Secret]:
         """The gateways; for what is signed the first half of the login, with all its proofs; the issuer's chain."""
@@ -162,30 +146,30 @@ class Aun:
 
     async def ask(self, flow: str, redirect_uri: str | None, record: Record, *, consent: bool = False) -> Asked:
         if flow != "auto":
-            raise NotPossible("an agent is not enrolled in a browser", f"freshd enrol {self._name}, without options")
+            raise NotPossible("an agent is not enrolled in a browser", f"freshd enrol {self.account}, without options")
         if record.grant is not None and not record.grant.binding.fits(self.binding):
-            raise NotPossible("the key belongs to another agent or issuer", f"freshd explain {self._name}")
+            raise NotPossible("the key belongs to another agent or issuer", f"freshd explain {self.account}")
         return await self._steps.ask(record)
 
     def adopt(self, given: Mapping[str, Secret], now: Moment, lineage: str) -> Change:
-        return adopt(self._name, given, now, lineage, self._options)
+        return adopt(self.account, given, now, lineage, self._options)
 
     async def operate(self, operation: str, given: Mapping[str, Secret], record: Record) -> Facts | Asked:
         return await self._operator.operate(operation, record)
 
     async def examine(self, record: Record) -> Sequence[Found]:
         """Gateways, their health and clocks, the issuer's chain, what is registered: nothing that could spend (I8)."""
-        examination = Examination(self._name, self._options, self._deps.clock, self._side)
+        examination = Examination(self.account, self._options, self._deps.clock, self._side)
         return await examination.look(record, self._gateways, self._transport, self._login)
 
     def explain(self, code: str) -> Found | None:
-        return explained(self._name, code)
+        return explained(self.account, code)
 
     async def revoke(self, record: Record) -> str:
         raise NotPossible(
             "the service has no documented way to end a token or a certificate",
-            f"change the key, which ends the certificate: freshd operate {self._name} rekey; "
-            f"then freshd forget {self._name}",
+            f"change the key, which ends the certificate: freshd operate {self.account} rekey; "
+            f"then freshd forget {self.account}",
         )
 
     async def _called(self, rung: str, record: Record, intent: Intent, urls: Sequence[str]) -> Performed:

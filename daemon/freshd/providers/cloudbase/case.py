@@ -16,8 +16,8 @@ from freshd.providers.oauth2.case import ISSUE, REFRESH, REFRESH_TOKEN
 
 __all__ = ["API_VERSION", "AUTOMATIC", "CAPTCHA", "CAPTCHA_CHECK", "CAPTCHA_STEP", "CODE_CHECK", "DEVICE_ID", "ISSUE",
            "KIND", "PASSWORD_MARK", "PUSHED_OUT", "REFRESH", "REFRESH_TOKEN", "REFUSED_PASSWORD", "REFUSED_TOKEN",
-           "RENEW", "REQUEST_ID", "SESSIONLESS", "SIGNIN", "SIGNIN_AGAIN", "SIGNIN_CODE", "SIGN_INS", "UNCONFIRMED",
-           "VERIFIED", "WRONG_CODES", "Case", "Terms", "case_of", "held"]  # fmt: skip
+           "RENEW", "REQUEST_ID", "SESSIONLESS", "SIGNIN", "SIGNINS_DAILY", "SIGNIN_AGAIN", "SIGNIN_CODE", "SIGN_INS",
+           "UNCONFIRMED", "VERIFIED", "WRONG_CODES", "Case", "Terms", "case_of", "held"]  # fmt: skip
 
 KIND: Final = "cloudbase"
 
@@ -47,6 +47,7 @@ REFUSED_PASSWORD: Final = "refused_password"
 WRONG_CODES: Final = "wrong_codes"
 """How many wrong codes were typed in, of which verification: [id, count]."""
 
+SIGNINS_DAILY: Final = 5
 PASSWORD_MARK: Final = "password_mark"
 REQUEST_ID: Final = "request_id"
 """Material: what tells the password presented, and the id of the request, for people."""
@@ -62,6 +63,7 @@ class Terms(oauth2.Terms):
     scope         what is expected to be granted
     tries_header  whether a captcha's token that was not taken in the query is handed over in the header
     service       the service, where a refusal is not this account's alone
+    signin_daily  how many automatic sign-ins there may be in 24 h
     """
 
     method: str = "import"
@@ -70,6 +72,7 @@ class Terms(oauth2.Terms):
     scope: str = ""
     tries_header: bool = True
     service: str = ""
+    signin_daily: int = SIGNINS_DAILY
 
 
 @dataclass(frozen=True, slots=True)

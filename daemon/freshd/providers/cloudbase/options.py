@@ -16,7 +16,7 @@ from freshd.core.model import Binding, fingerprint
 from freshd.core.pace import Pace
 from freshd.core.problem import Problem
 from freshd.core.settings import Parsed, SecretRef
-from freshd.providers.cloudbase.case import AUTOMATIC, ISSUE, KIND, REFRESH, SIGNIN, Terms
+from freshd.providers.cloudbase.case import AUTOMATIC, ISSUE, KIND, REFRESH, SIGNIN, SIGNINS_DAILY, Terms
 from freshd.providers.cloudbase.rules import ISSUING, SIGNING_IN, problems_of
 from freshd.providers.cloudbase.service import CLIENT_CREDENTIAL, SHANGHAI, base_of
 from freshd.providers.cloudbase.unknowns import REFRESH_SECONDS
@@ -33,7 +33,6 @@ Cap = Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)]
 Days = Annotated[float, Field(gt=0, le=36_500, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 SIGNIN_SECONDS: Final = 600.0
-SIGNINS_DAILY: Final = 5
 RENEWALS_DAILY: Final = 48
 """Sign-ins a day where they are the only way to renew: a token of an hour needs half as many."""
 PERSON_PACE: Final = Pace(2.0, 60.0, 40)
@@ -137,6 +136,7 @@ class Options(Strict):
             self.binding, contract, method=self.method, refresh_life=self.refresh_life,
             has_signin=self.method in SIGNING_IN, scope=self.scope,
             tries_header=self.captcha_token_in == "query-then-header", service=f"cloudbase {host(self.base)}",
+            signin_daily=self.signin_daily,
         )  # fmt: skip
 
     def pace(self, rung: str) -> Pace:

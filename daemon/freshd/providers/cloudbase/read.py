@@ -208,13 +208,13 @@ def _renewed(case: Case, successor: str | None, notes: dict[str, str]) -> tuple[
 
 
 def _binding(case: Case) -> Binding:
-    """What the request was sent under, with the user if the answer names one."""
+    """What the request was sent under, with the user if the answer names one; a stranger does not take the place."""
     material = case.intent.material
     bound = case.terms.binding if case.old is None else case.old.binding
     if case.rung != REFRESH and "origin" in material and "client_id" in material:
         bound = replace(bound, origin=material["origin"].reveal(), client_id=material["client_id"].reveal())
     subject = next(_subjects(case), None)
-    return bound if subject is None else replace(bound, subject=subject)
+    return bound if subject is None or _stranger(case) is not None else replace(bound, subject=subject)
 
 
 # -- whose it is, and what is odd -----------------------------------------------------------------------------------

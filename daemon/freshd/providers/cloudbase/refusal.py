@@ -4,8 +4,9 @@ Rules
 -----
 * A renewal that the service's own trouble has answered may have spent the refresh token: it acts as a lost answer.
 * A refused refresh token means sign in again; but not where that would fight somebody who signs in with the same
-  account: more than twice pushed out within one life of the access token, or a session limit reached, and freshd
-  stops until a person has looked.  The token is then put aside under another name, so that nothing presents it.
+  account: more than twice pushed out within one life of the access token, or so often in a day that no sign-in is
+  left, or a session limit reached, and freshd stops until a person has looked.  The token is then put aside under
+  another name, so that nothing presents it.
 * A refusal of a token that was presented again after a lost answer says that the answer was lost, not that anybody
   took the session back.
 * A wrong password is marked, so that the same one is never presented again.
@@ -19,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from freshd.core.age import left
 from freshd.core.model import EMPTY, Secret
 from freshd.core.outcome import Judged, Rejected, Remedy, Unreadable
 from freshd.providers.cloudbase.case import (
@@ -57,6 +59,7 @@ PUSHES_MOST: Final = 2
 PUSHED: Final = "session-pushed-out"
 STRANGER: Final = "somebody else signs in with this account: end that, or raise its session limit"
 LOST: Final = "the reply to an earlier call was lost after the service had renewed; nobody took the session back"
+DAY_SECONDS: Final = 86_400.0
 MOST_FIELDS: Final = 16
 NOTHING: Final[frozenset[str]] = frozenset()
 SIMPLE: Final[Mapping[Act, Remedy]] = {
@@ -143,9 +146,17 @@ def _relogin(case: Case, verdict: Verdict) -> Rejected:
     lease = case.record.lease
     life = ACCESS_SECONDS if lease is None else lease.valid_for
     pushed = count_since(case.record, life, case.intent.sent)
-    if pushed > PUSHES_MOST:
+    if pushed > PUSHES_MOST or _is_fought_all_day(case):
         return renamed(case, PUSHED, STRANGER)
     return dead
+
+
+def _is_fought_all_day(case: Case) -> bool:
+    """Whether sessions ended before their time have used up a day's sign-ins: waiting would tell nobody why."""
+    grant, sent = case.record.grant, case.intent.sent
+    if grant is None or grant.valid_for is None or left(grant.obtained, grant.valid_for, sent) <= 0:
+        return False
+    return count_since(case.record, DAY_SECONDS, sent) >= case.terms.signin_daily
 
 
 def _wrong_password(case: Case, verdict: Verdict) -> Rejected:

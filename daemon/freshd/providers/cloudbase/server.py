@@ -20,13 +20,14 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from freshd.core.contract import Contract, Reuse
-from freshd.core.ladder import Ladder, Rung
+from freshd.core.ladder import Rung
 from freshd.core.model import EMPTY, Binding, Change, Grant, Intent, Lease, Moment, Record, Secret
 from freshd.core.outcome import Answered, Judged, NotSent, Performed, Reply, Unreadable
 from freshd.core.pace import Pace
 from freshd.core.settings import SecretRef
 from freshd.errors import FreshdError, NotPossible
 from freshd.ports import Asked, Found
+from freshd.providers.base import Base
 from freshd.providers.cloudbase.case import ISSUE, REQUEST_ID
 from freshd.providers.cloudbase.client import JSON, Client, basic, is_alive, new_id
 from freshd.providers.cloudbase.examine import Examination
@@ -45,36 +46,21 @@ KEPT: Final = Reply(200, (), b"{}")
 """What stands in the place of a reply where no call is made."""
 
 
-class Server:
+class Server(Base):
     """One account of an environment itself (`ports.Provider`)."""
 
     def __init__(self, name: str, options: Options, contract: Contract, deps: Deps) -> None:
-        self._name = name
         self._options = options
         self._deps = deps
         self._client = Client(options, deps)
         self._terms = options.terms(contract)
         self._examination = Examination(name, self._client, Ways(self._client))
         self._ready: Call | Reply | None = None
-
-    @property
-    def ladder(self) -> Ladder:
-        return (Rung(ISSUE, spends=_has_age(self._options), reuse=Reuse.REUSABLE, pace=self._options.pace(ISSUE)),)
-
-    @property
-    def contract(self) -> Contract:
-        return self._terms.contract
-
-    @property
-    def binding(self) -> Binding:
-        return self._terms.binding
-
-    @property
-    def kin(self) -> Sequence[str]:
-        return ()
+        rung = Rung(ISSUE, spends=_has_age(options), reuse=Reuse.REUSABLE, pace=options.pace(ISSUE))
+        super().__init__(name, (rung,), self._terms.contract, self._terms.binding)
 
     def paces(self, rung: str) -> Sequence[tuple[str, Pace]]:
-        return self._options.paces(self._name, rung)
+        return self._options.paces(self.account, rung)
 
     async def prepare(self, rung: str, record: Record) -> Mapping[str, Secret]:
         """The call; of an API key, the key itself, which is what readers get."""
@@ -103,7 +89,7 @@ class Server:
         """An introspection; whether the service knows keys there is not said, so only a yes is believed of a key."""
         known = self._examination.recalled(lease)
         if known is None:
-            device = self._client.device(Record(self._name))
+            device = self._client.device(Record(self.account))
             known = is_alive(await self._deps.http.call(self._client.introspection(lease.token, device)))
         return None if known is False and self._options.method == "api-key" else known
 
@@ -111,7 +97,7 @@ class Server:
         return is_dead(status, code)
 
     async def ask(self, flow: str, redirect_uri: str | None, record: Record, *, consent: bool = False) -> Asked:
-        raise NotPossible("this account needs no person", f"see freshd explain {self._name}")
+        raise NotPossible("this account needs no person", f"see freshd explain {self.account}")
 
     def adopt(self, given: Mapping[str, Secret], now: Moment, lineage: str) -> Change:
         raise NotPossible("this account's tokens come from the configured key alone", "there is nothing to import")
@@ -120,10 +106,10 @@ class Server:
         """What can be found without asking for a token."""
         if self._options.method == "api-key":
             return []
-        return await self._examination.of(Record(self._name, record.generation, lease=record.lease), None)
+        return await self._examination.of(Record(self.account, record.generation, lease=record.lease), None)
 
     def explain(self, code: str) -> Found | None:
-        return explained(self._name, code)
+        return explained(self.account, code)
 
     async def revoke(self, record: Record) -> str:
         if self._options.method == "api-key":

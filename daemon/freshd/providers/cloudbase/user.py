@@ -19,11 +19,12 @@ from typing import Final
 
 from freshd.core.contract import Contract, Reuse
 from freshd.core.ladder import Ladder, Rung
-from freshd.core.model import Binding, Change, Intent, Lease, Moment, Record, Secret
+from freshd.core.model import Change, Intent, Lease, Moment, Record, Secret
 from freshd.core.outcome import Judged, NotSent, Performed, Reply
 from freshd.core.pace import Pace
 from freshd.errors import FreshdError, NotPossible
 from freshd.ports import Asked, Found
+from freshd.providers.base import Base
 from freshd.providers.cloudbase.adopt import adopt
 from freshd.providers.cloudbase.case import (
     API_VERSION,
@@ -66,39 +67,22 @@ OVER: Final = "this captcha is answered already, or nothing waits for it any mor
 TYPED_MOST: Final = 64
 
 
-class User:
+class User(Base):
     """One user's account (`ports.Provider`)."""
 
     def __init__(self, name: str, options: Options, contract: Contract, deps: Deps) -> None:
-        self._name = name
         self._options = options
         self._deps = deps
         self._client = Client(options, deps)
         self._ways = Ways(self._client)
         self._steps = Steps(name, self._client)
         self._terms = options.terms(contract)
-        self._ladder = ladder_of(options)
         self._ready: dict[str, Presented | str] = {}
         self._examination = Examination(name, self._client, self._ways)
-
-    @property
-    def ladder(self) -> Ladder:
-        return self._ladder
-
-    @property
-    def contract(self) -> Contract:
-        return self._terms.contract
-
-    @property
-    def binding(self) -> Binding:
-        return self._terms.binding
-
-    @property
-    def kin(self) -> Sequence[str]:
-        return ()
+        super().__init__(name, ladder_of(options), self._terms.contract, self._terms.binding)
 
     def paces(self, rung: str) -> Sequence[tuple[str, Pace]]:
-        return self._options.paces(self._name, rung)
+        return self._options.paces(self.account, rung)
 
     async def prepare(self, rung: str, record: Record) -> Mapping[str, Secret]:
         """What the call presents, made fresh; of it only what tells the request and the password reach the intent."""
@@ -127,7 +111,7 @@ class User:
         known = self._examination.recalled(lease)
         if known is not None:
             return known
-        call = self._client.introspection(lease.token, self._client.device(Record(self._name)))
+        call = self._client.introspection(lease.token, self._client.device(Record(self.account)))
         return is_alive(await self._deps.http.call(call))
 
     def is_dead(self, status: int | None, code: str | None) -> bool:
@@ -135,23 +119,23 @@ class User:
 
     async def ask(self, flow: str, redirect_uri: str | None, record: Record, *, consent: bool = False) -> Asked:
         if flow != "auto":
-            raise NotPossible("this account is not enrolled this way", f"freshd enrol {self._name}, without options")
+            raise NotPossible("this account is not enrolled this way", f"freshd enrol {self.account}, without options")
         return await self._steps.ask(redirect_uri, record, consent=consent)
 
     def adopt(self, given: Mapping[str, Secret], now: Moment, lineage: str) -> Change:
-        return adopt(self._name, given, now, lineage, self._terms)
+        return adopt(self.account, given, now, lineage, self._terms)
 
     async def examine(self, record: Record) -> Sequence[Found]:
         return await self._examination.of(record, self._options.subject)
 
     def explain(self, code: str) -> Found | None:
-        return explained(self._name, code)
+        return explained(self.account, code)
 
     async def revoke(self, record: Record) -> str:
         """Sign out, in both forms at once.  That the refresh token ends with it is likely, and said nowhere."""
         if record.lease is None:
             raise NotPossible(
-                "there is no access token to sign out with", f"freshd refresh {self._name}, then revoke again"
+                "there is no access token to sign out with", f"freshd refresh {self.account}, then revoke again"
             )
         if record.grant is not None and not record.grant.binding.fits(self.binding):
             raise NotPossible("the session belongs to another environment, client or user", "see freshd explain")

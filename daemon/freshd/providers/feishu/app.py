@@ -13,13 +13,14 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from freshd.core.contract import Contract
-from freshd.core.ladder import Ladder, Rung
+from freshd.core.ladder import Rung
 from freshd.core.model import EMPTY, Binding, Change, Intent, Lease, Moment, Record, Secret
 from freshd.core.outcome import Answered, Judged, NotSent, Performed, Reply
 from freshd.core.pace import Pace
 from freshd.core.settings import AccountSettings
 from freshd.errors import NotPossible
 from freshd.ports import Asked, Found
+from freshd.providers.base import Base
 from freshd.providers.deps import Deps
 from freshd.providers.feishu.app_options import KIND, AppOptions
 from freshd.providers.feishu.case import ISSUE, Terms, case_of
@@ -34,36 +35,20 @@ from freshd.providers.oauth2.life import lease_life
 from freshd.providers.oauth2.refusal import unreadable
 
 
-class FeishuApp:
+class FeishuApp(Base):
     """One app's account (`ports.Provider`)."""
 
     def __init__(self, name: str, options: AppOptions, contract: Contract, deps: Deps) -> None:
-        self._name = name
         self._options = options
         self._client = Client(options, deps)
         self._deps = deps
         self._terms = Terms(Binding(KIND, options.origin, options.app_id), contract)
-        self._ladder = (Rung(ISSUE, spends=False, pace=options.pace()),)
         self._ready: Call | None = None
-
-    @property
-    def ladder(self) -> Ladder:
-        return self._ladder
-
-    @property
-    def contract(self) -> Contract:
-        return self._terms.contract
-
-    @property
-    def binding(self) -> Binding:
-        return self._terms.binding
-
-    @property
-    def kin(self) -> Sequence[str]:
-        return ()
+        rung = Rung(ISSUE, spends=False, pace=options.pace())
+        super().__init__(name, (rung,), contract, self._terms.binding)
 
     def paces(self, rung: str) -> Sequence[tuple[str, Pace]]:
-        return self._options.paces(self._name, rung, self._options.token_url)
+        return self._options.paces(self.account, rung, self._options.token_url)
 
     async def prepare(self, rung: str, record: Record) -> Mapping[str, Secret]:
         if self._options.form == "internal":
@@ -100,10 +85,10 @@ class FeishuApp:
 
     async def examine(self, record: Record) -> Sequence[Found]:
         """By asking for the very token: that spends nothing."""
-        return await Examination(self._client, self._deps.clock, self._name).app(self._options.token)
+        return await Examination(self._client, self._deps.clock, self.account).app(self._options.token)
 
     def explain(self, code: str) -> Found | None:
-        return explained(self._name, code)
+        return explained(self.account, code)
 
     async def revoke(self, record: Record) -> str:
         return "an app's tokens end by themselves within two hours; to end them now, reset the app's secret"

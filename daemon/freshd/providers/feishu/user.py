@@ -20,12 +20,13 @@ from typing import Any, cast
 
 from freshd.core.contract import Contract
 from freshd.core.ladder import Ladder, Rung
-from freshd.core.model import EMPTY, Binding, Change, Intent, Lease, Moment, Record, Secret
+from freshd.core.model import EMPTY, Change, Intent, Lease, Moment, Record, Secret
 from freshd.core.outcome import Judged, NotSent, Performed, Reply
 from freshd.core.pace import Pace
 from freshd.core.settings import AccountSettings
 from freshd.errors import FreshdError
 from freshd.ports import Asked, Found
+from freshd.providers.base import Base
 from freshd.providers.deps import Deps
 from freshd.providers.feishu.adopt import adopt
 from freshd.providers.feishu.case import (
@@ -52,36 +53,19 @@ from freshd.providers.oauth2.enrol import code_fields, device_fields, redirect_p
 from freshd.providers.oauth2.provider import DEVICE_BACKOFF_SECONDS, FLOWS
 
 
-class Feishu:
+class Feishu(Base):
     """One user's account (`ports.Provider`)."""
 
     def __init__(self, name: str, options: Options, contract: Contract, deps: Deps) -> None:
-        self._name = name
         self._options = options
         self._client = Client(options, deps)
         self._deps = deps
         self._terms = Terms(options.binding, contract, scope=options.scope)
-        self._ladder = ladder_of(options)
         self._ready: dict[str, tuple[Sequence[Field], str | None]] = {}
-
-    @property
-    def ladder(self) -> Ladder:
-        return self._ladder
-
-    @property
-    def contract(self) -> Contract:
-        return self._terms.contract
-
-    @property
-    def binding(self) -> Binding:
-        return self._terms.binding
-
-    @property
-    def kin(self) -> Sequence[str]:
-        return ()
+        super().__init__(name, ladder_of(options), contract, options.binding)
 
     def paces(self, rung: str) -> Sequence[tuple[str, Pace]]:
-        return self._options.paces(self._name, rung, self._address(rung), _cap(rung))
+        return self._options.paces(self.account, rung, self._address(rung), _cap(rung))
 
     async def prepare(self, rung: str, record: Record) -> Mapping[str, Secret]:
         """What proves the app, for the one call that follows; it reaches neither intent nor journal."""
@@ -123,15 +107,15 @@ class Feishu:
         return ask_for_code(self._options, redirect_uri)
 
     def adopt(self, given: Mapping[str, Secret], now: Moment, lineage: str) -> Change:
-        return adopt(self._name, given, now, lineage, (self.binding, self.contract))
+        return adopt(self.account, given, now, lineage, (self.binding, self.contract))
 
     async def examine(self, record: Record) -> Sequence[Found]:
         """By a call for a tenant token and one for the user: neither can spend, and no token endpoint is asked."""
-        examination = Examination(self._client, self._deps.clock, self._name)
+        examination = Examination(self._client, self._deps.clock, self.account)
         return [*await examination.app("tenant"), *await examination.user(record, self._options.subject)]
 
     def explain(self, code: str) -> Found | None:
-        return explained(self._name, code)
+        return explained(self.account, code)
 
     async def revoke(self, record: Record) -> str:
         """The refresh token first.  One of the older generation is not presented here: it ends by itself."""

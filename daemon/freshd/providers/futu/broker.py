@@ -18,12 +18,13 @@ from typing import Any, cast
 
 from freshd.core.contract import Contract, Reuse
 from freshd.core.ladder import Ladder, Rung
-from freshd.core.model import EMPTY, Binding, Change, Intent, Lease, Moment, Record, Secret
+from freshd.core.model import Change, Intent, Lease, Moment, Record, Secret
 from freshd.core.outcome import Judged, NotSent, Performed, Reply
 from freshd.core.pace import Pace
 from freshd.core.settings import AccountSettings
 from freshd.errors import NotPossible
 from freshd.ports import Asked, Found
+from freshd.providers.base import Base
 from freshd.providers.deps import Deps
 from freshd.providers.futu import examine, wire
 from freshd.providers.futu.broker_options import Options
@@ -45,7 +46,7 @@ from freshd.providers.futu.platform import is_refused, options_of, terms_of
 from freshd.providers.http import Call
 
 
-class Broker:
+class Broker(Base):
     """One broker (`ports.Provider`)."""
 
     def __init__(
@@ -54,30 +55,11 @@ class Broker:
         self._options = options
         self._above = above
         self._terms = terms
-        self._contract = contract
         self._deps = deps
-
-    @property
-    def ladder(self) -> Ladder:
-        return ladder_of(self._options)
-
-    @property
-    def contract(self) -> Contract:
-        return self._contract
-
-    @property
-    def binding(self) -> Binding:
-        return self._terms.binding
-
-    @property
-    def kin(self) -> Sequence[str]:
-        return (self._options.platform,)
+        super().__init__(terms.account, ladder_of(options), contract, terms.binding, (options.platform,))
 
     def paces(self, rung: str) -> Sequence[tuple[str, Pace]]:
-        return ((f"account:{self._terms.account}/{rung}", pace_of(self._options, rung)),)
-
-    async def prepare(self, rung: str, record: Record) -> Mapping[str, Secret]:
-        return EMPTY
+        return ((f"account:{self.account}/{rung}", pace_of(self._options, rung)),)
 
     async def perform(self, rung: str, record: Record, intent: Intent) -> Performed:
         call = self._call(rung, record)
@@ -86,7 +68,7 @@ class Broker:
     def read(self, rung: str, record: Record, intent: Intent, reply: Reply) -> Judged:
         platform = self._platform(record)
         if rung == BROKER_AUTH:
-            return read_auth(record, intent, reply, self._terms, self._contract, platform)
+            return read_auth(record, intent, reply, self._terms, self.contract, platform)
         return read_repull(record, intent, reply, self._terms, platform)
 
     async def probe(self, lease: Lease) -> bool | None:
@@ -104,13 +86,13 @@ class Broker:
 
     async def examine(self, record: Record) -> Sequence[Found]:
         now = self._deps.clock.now()
-        return tuple(examine.of_broker(self._terms.account, record, self._platform(record), now))
+        return tuple(examine.of_broker(self.account, record, self._platform(record), now))
 
     def explain(self, code: str) -> Found | None:
-        return examine.explained(self._terms.account, code)
+        return examine.explained(self.account, code)
 
     async def revoke(self, record: Record) -> str:
-        raise NotPossible("the service has no known way to end a code", f"freshd forget {self._terms.account}")
+        raise NotPossible("the service has no known way to end a code", f"freshd forget {self.account}")
 
     def _platform(self, record: Record) -> Record:
         name = self._options.platform

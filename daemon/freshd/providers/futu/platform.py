@@ -18,14 +18,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
-from freshd.core.contract import Contract
 from freshd.core.ladder import Ladder, Rung
-from freshd.core.model import EMPTY, Binding, Change, Intent, Lease, Moment, Record, Secret, fingerprint
+from freshd.core.model import Change, Intent, Lease, Moment, Record, Secret, fingerprint
 from freshd.core.outcome import Judged, NotSent, Performed, Reply
 from freshd.core.pace import Pace
 from freshd.core.settings import AccountSettings
 from freshd.errors import NotPossible
 from freshd.ports import Asked, Found
+from freshd.providers.base import Base
 from freshd.providers.deps import Deps
 from freshd.providers.futu import examine, wire
 from freshd.providers.futu.case import (
@@ -53,41 +53,23 @@ ALIVE_CODES: Final = frozenset({"-102", "15", "heartbeat", "heartbeat-lost"})
 """Refusals that say nothing of the lease: a command on the wrong connection, logins in too quick a row, a line lost."""
 
 
-class Platform:
+class Platform(Base):
     """One platform account (`ports.Provider`)."""
 
     def __init__(self, name: str, options: Options, terms: Terms, deps: Deps) -> None:
-        self._name = name
         self._options = options
         self._terms = terms
         self._deps = deps
         self._steps = Steps(name, options, deps)
-
-    @property
-    def ladder(self) -> Ladder:
-        return ladder_of(self._options)
-
-    @property
-    def contract(self) -> Contract:
-        return self._terms.contract
-
-    @property
-    def binding(self) -> Binding:
-        return self._terms.binding
-
-    @property
-    def kin(self) -> Sequence[str]:
-        return tuple(broker.account for broker in self._terms.brokers)
+        brokers = tuple(broker.account for broker in terms.brokers)
+        super().__init__(name, ladder_of(options), terms.contract, terms.binding, brokers)
 
     def paces(self, rung: str) -> Sequence[tuple[str, Pace]]:
         """Every login charges one row, whichever rung makes it and however the account is called here."""
         if rung in (REFRESH, LOGIN_AGAIN):
             bound = self.binding
             return ((f"login:{bound.origin}/{fingerprint(bound.client_id)}", login_pace(self._options)),)
-        return ((f"account:{self._name}/{rung}", STEP_PACE),)
-
-    async def prepare(self, rung: str, record: Record) -> Mapping[str, Secret]:
-        return EMPTY
+        return ((f"account:{self.account}/{rung}", STEP_PACE),)
 
     async def perform(self, rung: str, record: Record, intent: Intent) -> Performed:
         call = self._call(rung, record, intent)
@@ -106,28 +88,28 @@ class Platform:
     async def ask(self, flow: str, redirect_uri: str | None, record: Record, *, consent: bool = False) -> Asked:
         if flow != "auto":
             raise NotPossible(
-                "this account is not enrolled in a browser", f"freshd enrol {self._name}, without options"
+                "this account is not enrolled in a browser", f"freshd enrol {self.account}, without options"
             )
         if record.grant is not None and not record.grant.binding.fits(self.binding):
-            raise NotPossible("the ticket belongs to another account or host", f"freshd explain {self._name}")
+            raise NotPossible("the ticket belongs to another account or host", f"freshd explain {self.account}")
         return await self._steps.ask(record, consent=consent)
 
     def adopt(self, given: Mapping[str, Secret], now: Moment, lineage: str) -> Change:
-        return adopt(self._name, given, self._options, now, lineage)
+        return adopt(self.account, given, self._options, now, lineage)
 
     async def examine(self, record: Record) -> Sequence[Found]:
         now = self._deps.clock.now()
-        found = [*examine.of_record(self._name, record, now, self.contract.idle_life)]
+        found = [*examine.of_record(self.account, record, now, self.contract.idle_life)]
         performed = await self._deps.http.call(wire.salt(self._options))
         return (*found, *examine.of_salt(self._options, performed, now), examine.UNKNOWN)
 
     def explain(self, code: str) -> Found | None:
-        return examine.explained(self._name, code)
+        return examine.explained(self.account, code)
 
     async def revoke(self, record: Record) -> str:
         raise NotPossible(
             "the service has no known way to end a ticket",
-            f"log the device out in the app; then freshd forget {self._name}",
+            f"log the device out in the app; then freshd forget {self.account}",
         )
 
     def _call(self, rung: str, record: Record, intent: Intent) -> Call | NotSent:

@@ -25,12 +25,13 @@ from typing import Any, Final, cast
 
 from freshd.core.contract import Contract, Reuse
 from freshd.core.ladder import Ladder, Rung
-from freshd.core.model import EMPTY, Binding, Change, Grant, Intent, Lease, Moment, Record, Secret
+from freshd.core.model import EMPTY, Change, Grant, Intent, Lease, Moment, Record, Secret
 from freshd.core.outcome import Judged, Lost, NotSent, Performed, Reply
 from freshd.core.pace import Pace
 from freshd.core.settings import AccountSettings
 from freshd.errors import FreshdError
 from freshd.ports import Asked, Facts, Found
+from freshd.providers.base import Base
 from freshd.providers.deps import Deps
 from freshd.providers.geniusauth.adopt import adopt
 from freshd.providers.geniusauth.case import (
@@ -57,11 +58,10 @@ from freshd.providers.geniusauth.signature import Value
 ORPHAN: Final = "the login token is used up, and a login that nobody holds may stand at the service until its end"
 
 
-class GeniusAuth:
+class GeniusAuth(Base):
     """One account (`ports.Provider`, `ports.Operated`, `ports.Succeeding`)."""
 
     def __init__(self, name: str, options: Options, contract: Contract, deps: Deps) -> None:
-        self._name = name
         self._options = options
         self._client = Client(options, deps)
         self._deps = deps
@@ -69,27 +69,11 @@ class GeniusAuth:
             options.binding, contract, place=options.place, valid=options.valid, is_signed=options.is_signed,
             patch_fallback=options.patch_fallback,
         )  # fmt: skip
-        self._ladder = ladder_of(options)
         self._ready: dict[str, Secret | None] = {}
-
-    @property
-    def ladder(self) -> Ladder:
-        return self._ladder
-
-    @property
-    def contract(self) -> Contract:
-        return self._terms.contract
-
-    @property
-    def binding(self) -> Binding:
-        return self._terms.binding
-
-    @property
-    def kin(self) -> Sequence[str]:
-        return ()
+        super().__init__(name, ladder_of(options), contract, options.binding)
 
     def paces(self, rung: str) -> Sequence[tuple[str, Pace]]:
-        return self._options.paces(self._name, rung)
+        return self._options.paces(self.account, rung)
 
     async def prepare(self, rung: str, record: Record) -> Mapping[str, Secret]:
         """What the call is signed with, which reaches neither intent nor journal; and what a login asks for."""
@@ -132,14 +116,14 @@ class GeniusAuth:
         return ask_for_login(self._options, record, flow, is_proven=is_proven)
 
     def adopt(self, given: Mapping[str, Secret], now: Moment, lineage: str) -> Change:
-        return adopt(self._name, given, now, lineage, (self._options, self.contract))
+        return adopt(self.account, given, now, lineage, (self._options, self.contract))
 
     async def examine(self, record: Record) -> Sequence[Found]:
-        examination = Examination(self._client, self._options, self._deps.clock, self._name)
+        examination = Examination(self._client, self._options, self._deps.clock, self.account)
         return [*await examination.app(), *await examination.user(record)]
 
     def explain(self, code: str) -> Found | None:
-        return explained(self._name, code)
+        return explained(self.account, code)
 
     async def revoke(self, record: Record) -> str:
         return await revoke(self._client, record, self.binding)
@@ -149,7 +133,7 @@ class GeniusAuth:
         return OPERATIONS
 
     async def operate(self, operation: str, given: Mapping[str, Secret], record: Record) -> Facts | Asked:
-        return await operate(self._client, self._name, operation, given, record)
+        return await operate(self._client, self.account, operation, given, record)
 
     async def retire(self, old: Grant, new: Grant) -> None:
         await retire(self._client, old, new, self.binding, self._deps.clock.now())

@@ -19,12 +19,13 @@ from typing import Any, Final, cast
 
 from freshd.core.contract import Contract
 from freshd.core.ladder import Ladder, Rung
-from freshd.core.model import EMPTY, Binding, Change, Grant, Intent, Lease, Moment, Record, Secret
+from freshd.core.model import EMPTY, Change, Grant, Intent, Lease, Moment, Record, Secret
 from freshd.core.outcome import Judged, NotSent, Performed, Reply
 from freshd.core.pace import Pace
 from freshd.core.settings import AccountSettings
 from freshd.errors import FreshdError, NotPossible
 from freshd.ports import Asked, Found
+from freshd.providers.base import Base
 from freshd.providers.deps import Deps
 from freshd.providers.http import Call, host
 from freshd.providers.oauth2.case import AUTHORIZE, DEVICE, ISSUE, REFRESH, REFRESH_TOKEN
@@ -50,32 +51,15 @@ ALIVE_CODES: Final = frozenset({"insufficient_scope", "invalid_request", "insuff
 """Refusals of what was asked, not of the token (RFC 6750, RFC 9470), whatever status comes with them."""
 
 
-class OAuth2:
+class OAuth2(Base):
     """One account (`ports.Provider`)."""
 
     def __init__(self, name: str, options: Options, contract: Contract, deps: Deps) -> None:
-        self._name = name
         self._options = options
         self._client = Client(options, deps)
         self._terms = options.terms(contract)
-        self._ladder = ladder_of(options)
         self._ready: dict[str, Post] = {}
-
-    @property
-    def ladder(self) -> Ladder:
-        return self._ladder
-
-    @property
-    def contract(self) -> Contract:
-        return self._terms.contract
-
-    @property
-    def binding(self) -> Binding:
-        return self._terms.binding
-
-    @property
-    def kin(self) -> Sequence[str]:
-        return ()
+        super().__init__(name, ladder_of(options), self._terms.contract, self._terms.binding)
 
     def paces(self, rung: str) -> Sequence[tuple[str, Pace]]:
         options = self._options
@@ -83,7 +67,7 @@ class OAuth2:
         return (
             (f"host:{place}", Pace(options.host_interval, options.backoff_cap)),
             (f"app:{place}/{options.client_id}", Pace(options.app_interval, options.backoff_cap)),
-            (f"account:{self._name}/{rung}", pace_of(options, rung)),
+            (f"account:{self.account}/{rung}", pace_of(options, rung)),
         )
 
     async def prepare(self, rung: str, record: Record) -> Mapping[str, Secret]:
@@ -136,13 +120,13 @@ class OAuth2:
         if not given.get(REFRESH_TOKEN) or self._options.grant_type != REFRESH_TOKEN:
             raise NotPossible("these secrets renew nothing here", f"this account renews with: {REFRESH_TOKEN}")
         grant = Grant(lineage, self.binding, {REFRESH_TOKEN: given[REFRESH_TOKEN]}, now, now)
-        return Change(self._name, grant=grant)
+        return Change(self.account, grant=grant)
 
     async def examine(self, record: Record) -> Sequence[Found]:
         return ()
 
     def explain(self, code: str) -> Found | None:
-        return explained(self._name, code)
+        return explained(self.account, code)
 
     async def revoke(self, record: Record) -> str:
         """RFC 7009.  The refresh token first: most services end its access tokens with it."""
