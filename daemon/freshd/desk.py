@@ -124,22 +124,22 @@ class Desk:
         state = self._supervisor.state(account)
         return is_in_air(state) and not state.failures
 
-    def refused(self, account: str, fingerprint: str, status: int | None, code: str | None) -> str:
-        """A consumer's refusal: "newer-lease", "healing", "ignored", "stale" or "unknown"."""
+    def refused(self, account: str, fingerprint: str, status: int | None, code: str | None, by: str = "") -> str:
+        """A consumer's refusal: "newer-lease", "healing", "ignored", "stale" or "unknown".  `by`: as in `Refused`."""
         held = self._leases.get(account)
         if held is None or not fingerprint:
             return "unknown"
         if not hmac.compare_digest(held.fingerprint.encode(), fingerprint.encode("utf-8", "surrogatepass")):
             return "newer-lease"
         dead = self._supervisor.keeper(account).provider(account).is_dead(status, code)
-        self._supervisor.post(account, Refused(fingerprint, dead))
+        self._supervisor.post(account, Refused(fingerprint, dead, by))
         return "healing" if dead else "ignored"
 
     # -- channels ----------------------------------------------------------------------------------------------------
 
-    def accepted(self, account: str, fingerprint: str) -> None:
+    def accepted(self, account: str, fingerprint: str, by: str) -> None:
         """A login that freshd holds was had with this lease, and has lasted."""
-        self._supervisor.post(account, Accepted(fingerprint))
+        self._supervisor.post(account, Accepted(fingerprint, by))
 
     def is_suspect(self, account: str, fingerprint: str) -> bool:
         """Whether this is the lease in hand, a service refused it, and nothing has spoken for it since."""

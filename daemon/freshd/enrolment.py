@@ -14,6 +14,7 @@ Rules
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from base64 import b64encode
 from collections.abc import Mapping
@@ -24,16 +25,19 @@ from typing import Any, Final
 from freshd.core.events import Event
 from freshd.core.happenings import Enrolling, Relieved
 from freshd.core.model import EMPTY, Change, Grant, Record, Secret
-from freshd.core.state import State
+from freshd.core.state import Enrolled
 from freshd.errors import FreshdError, KeyringUnavailable, NotPossible
 from freshd.ports import Asked, Line, Provider, Succeeding
 from freshd.supervisor import Supervisor
-from freshd.turn import Verb, decided, landed, must_not_displace, quiet
+from freshd.turn import STEP_WAIT_SECONDS, Verb, decided, landed, must_not_displace, quiet, under_way
 
 SESSION_SECONDS: Final = 900.0
 RETIRE_SECONDS: Final = 15.0
 """How long an enrolment waits for the end of the grant it replaced."""
 MAX_SESSIONS: Final = 64
+HELD_SECONDS: Final = 30.0
+"""How long a step that asks nothing of a person waits for the pace."""
+HELD_LOOK_SECONDS: Final = 0.25
 PENDING: Final = frozenset({"authorization_pending", "slow_down", "held"})
 """Outcomes after which the same enrolment is asked for again; also where nothing was sent of what is no redirect."""
 NEXT_STEP: Final = "next-step"
@@ -61,49 +65,67 @@ class Enrolment:
         provider: Provider = self._supervisor.keeper(account).provider(account)
         must_not_displace(self._supervisor, account, then="enrol")
         redirect = args.get("redirect_uri")
+        record = await self._record(account)
         asked = await provider.ask(
-            str(args.get("flow", "auto")), None if redirect is None else str(redirect),
-            await self._record(account),
+            str(args.get("flow", "auto")), None if redirect is None else str(redirect), record,
             consent=args.get("consent") is True,
         )  # fmt: skip
-        session = await self._opened(account, asked)
+        session = await self._opened(account, asked, record)
         return {
             "session": session, "step": asked.rung, "url": asked.url, "user_code": asked.user_code,
-            "interval": asked.interval, "prompt": asked.prompt, "picture": None if asked.picture is None else b64encode(asked.picture).decode(),
+            "interval": asked.interval, "prompt": asked.prompt,
+            "picture": None if asked.picture is None else b64encode(asked.picture).decode(),
             "expires_in": min(asked.expires_in, SESSION_SECONDS), "redirect_uri": _back(asked),
         }  # fmt: skip
 
-    async def at_once(self, account: str, asked: Asked) -> Mapping[str, Any]:
-        """Take a step that asks nothing of a person.  Raises NotPossible where it came to nothing."""
-        told = await self._finish_once(account, {"session": await self._opened(account, asked)})
+    async def at_once(self, account: str, asked: Asked, record: Record) -> Mapping[str, Any]:
+        """Take a step that asks nothing of a person, made for that record.  Raises NotPossible where it fails."""
+        must_not_displace(self._supervisor, account, then="try again")
+        session = await self._opened(account, asked, record)
+        try:
+            told = await self._finish_once(account, {"session": session})
+            ends = self._supervisor.clock.boot() + HELD_SECONDS
+            while told.get("pending") == "held" and self._supervisor.clock.boot() < ends:
+                await asyncio.sleep(HELD_LOOK_SECONDS)
+                told = await self._finish_once(account, {"session": session})
+        finally:
+            self._sessions.pop(session, None)
         if not told["done"]:
             raise NotPossible(f"nothing came of it: {told['pending']}", f"freshd explain {account}, then try again")
         return told
 
-    async def _opened(self, account: str, asked: Asked) -> str:
+    async def _opened(self, account: str, asked: Asked, record: Record) -> str:
         """The key of a new session.  What the step needs whatever becomes of its answer is durable by then."""
         now = self._supervisor.clock.boot()
         self._sessions = {key: kept for key, kept in self._sessions.items() if kept.ends > now}
         if len(self._sessions) >= MAX_SESSIONS:
             raise NotPossible("too many enrolments are under way", "finish one, or wait until they expire")
         if asked.keeps:
-            await self._keep(account, asked)
+            await self._keep(account, asked, record)
         session = secrets.token_urlsafe(24)
         self._sessions[session] = Session(account, asked, now + min(asked.expires_in, SESSION_SECONDS))
         return session
 
-    async def _keep(self, account: str, asked: Asked) -> None:
-        """Commit what the step needs beside what is there: doubts, verdicts and the lease stand as they stood."""
+    async def _keep(self, account: str, asked: Asked, made_for: Record) -> None:
+        """Commit what the step needs beside what is there: doubts, verdicts and the lease stand as they stood.
+
+        What was made for another record is not written over a newer one: two steps would lose each other's keys.
+        """
         supervisor = self._supervisor
         async with quiet(supervisor, account):
             record = await supervisor.vault.read(account)
+            if (record.generation, record.lineage) != (made_for.generation, made_for.lineage):
+                again = f"begin again: freshd enrol {account}"
+                raise NotPossible("the account has changed meanwhile; nothing was sent", again)
             now, bound = supervisor.clock.now(), supervisor.keeper(account).provider(account).binding
             grant = record.grant or Grant(secrets.token_hex(16), bound, EMPTY, now, now)
             grant = replace(grant, secrets=MappingProxyType({**grant.secrets, **asked.keeps}))
             line = Line(now, asked.rung, "kept", record.generation + 1, ", ".join(sorted(asked.keeps)))
             change = Change(account, grant, adds=True)
-            kept = await supervisor.vault.commit(None, account, [change], {}, line)
-            supervisor.post(account, Relieved(kept[account], adds=True))
+            kept = (await supervisor.vault.commit(None, account, [change], {}, line))[account]
+            if kept.generation == record.generation:
+                raise NotPossible("an answer of the service waits to be finished", f"freshd explain {account}")
+            supervisor.post(account, Relieved(kept, adds=True))
 
     async def _record(self, account: str) -> Record:
         """What is kept of the account; nothing where the keyring holds it back, for a person may enrol even then."""
@@ -129,17 +151,31 @@ class Enrolment:
         given = {key: Secret(str(args[key])) for key in ("code", "state", "iss", "error") if args.get(key) is not None}
         _check_state(session, given, account)
         _check_typed(session, given, account)
-        before = await landed(self._supervisor, account)
         known = await self._record(account)
-        event = Enrolling(session.asked.rung, secrets.token_hex(16), {**session.asked.material, **given})
-        self._supervisor.post(account, event)
-        after = await landed(self._supervisor, account)
-        if after.refreshes == before.refreshes:
-            return await self._undone(account, key, after, known)
+        ended = await self._taken(account, Enrolling(
+            session.asked.rung, secrets.token_hex(16), {**session.asked.material, **given}
+        ))  # fmt: skip
+        if ended.outcome != "ok":
+            return self._undone(account, key, ended)
         del self._sessions[key]
         await decided(self._supervisor)
         await self._retire(account, known)
-        return {"done": True, "account": account, "generation": after.standing.generation}
+        return {"done": True, "account": account, "generation": self._supervisor.state(account).standing.generation}
+
+    async def _taken(self, account: str, event: Enrolling) -> Enrolled:
+        """What the step came to.  Nothing may come between the last look at the account and its beginning."""
+        supervisor = self._supervisor
+        await landed(supervisor, account)
+        supervisor.post(account, event)
+        begun = supervisor.state(account)
+        if not begun.enrolling:
+            raise NotPossible("another call of this account is under way", "try again in a moment")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STEP_WAIT_SECONDS):
+                while (ended := supervisor.state(account).enrolled) is None or ended.attempt != begun.attempt:
+                    await supervisor.keeper(account).changed(account)
+                return ended
+        raise under_way(account)
 
     async def _retire(self, account: str, old: Record) -> None:
         """End what was replaced, where the service would keep it alive beside the new grant."""
@@ -153,17 +189,16 @@ class Enrolment:
             why = error.cause if isinstance(error, FreshdError) else "no answer in time"
             self._supervisor.tell(Event("grant.left-behind", account, {"why": why}))
 
-    async def _undone(self, account: str, key: str, after: State, known: Record) -> Mapping[str, Any]:
-        outcome = after.last_outcome or "failed"
-        asked = self._sessions[key].asked
+    def _undone(self, account: str, key: str, ended: Enrolled) -> Mapping[str, Any]:
+        outcome, asked = ended.outcome, self._sessions[key].asked
         may_repeat = asked.rung == "device" or not asked.url
         if outcome in PENDING or (may_repeat and outcome == "unsent"):
             return {"done": False, "account": account, "pending": outcome}
         self._sessions.pop(key, None)
-        if _secrets(await self._record(account)) != _secrets(known):
+        if ended.brought:
             return {"done": False, "account": account, "pending": NEXT_STEP, "outcome": outcome}
-        if after.excuse is not None:
-            raise NotPossible(*after.excuse)
+        if ended.excuse is not None:
+            raise NotPossible(*ended.excuse)
         raise NotPossible(
             f"the service did not accept the enrolment: {outcome}", f"begin again: freshd enrol {account}"
         )
@@ -172,10 +207,6 @@ class Enrolment:
 def _back(asked: Asked) -> str | None:
     """Where the browser comes back to: no secret, and needed by whoever waits there."""
     return asked.material["redirect_uri"].reveal() if "redirect_uri" in asked.material else None
-
-
-def _secrets(record: Record) -> Mapping[str, Secret]:
-    return {} if record.grant is None else record.grant.secrets
 
 
 def _check_typed(session: Session, given: Mapping[str, Secret], account: str) -> None:

@@ -210,18 +210,19 @@ class Exchange:
         return Committed(flight.order.attempt, kept[intent.account], answered.notes, MappingProxyType(others), added)
 
     async def _refused(self, flight: Flight, rejected: Rejected, rescue: Rescue) -> Ending:
-        waits = rejected.remedy in (Remedy.WAIT, Remedy.REREAD) or not rejected.known or bool(rejected.again)
+        is_believed = flight.believes(rejected)
+        waits = rejected.remedy in (Remedy.WAIT, Remedy.REREAD) or not rejected.known or not is_believed
         rows = self._slowed(flight, rejected) if waits else self._pacer.succeeded(flight.order.account, flight.keys)
         line = self._line(flight, rejected.code, rejected.detail)
         if not flight.rung.spends:
             await self._note(flight, rows, line, rescue)
-            return Refusal(flight.order.attempt, rejected)
-        judges = rejected.remedy in JUDGES_SECRET and not rejected.again
+            return Refusal(flight.order.attempt, rejected, tried=flight.order.tried)
+        judges = rejected.remedy in JUDGES_SECRET and is_believed
         if flight.intent.replays and not judges:
             await self._put_back(uncounted(flight.intent), rows, line, rescue)
-            return Refusal(flight.order.attempt, rejected)
+            return Refusal(flight.order.attempt, rejected, tried=flight.order.tried)
         standing = await self._keep(flight, rejected, rows, line, rescue)
-        return Refusal(flight.order.attempt, rejected, standing)
+        return Refusal(flight.order.attempt, rejected, standing, flight.order.tried)
 
     async def _keep(self, flight: Flight, rejected: Rejected, rows: Rows, line: Line, rescue: Rescue) -> Standing:
         """What a refusal changes: what it brought is kept, what it names forgotten or marked dead."""
@@ -231,7 +232,7 @@ class Exchange:
                 lambda: self._vault.commit(intent, intent.account, [brought], rows, line), rescue
             )  # fmt: skip
             return kept[intent.account]
-        drop, is_reset = dropped(flight, rejected), rejected.remedy is Remedy.RESET
+        drop, is_reset = dropped(flight, rejected), rejected.remedy is Remedy.RESET and flight.believes(rejected)
         return await self._close(flight, drop, rows, line, rescue, dead(flight, rejected), ends_lease=is_reset)
 
     async def _not_sent(self, flight: Flight, reason: str, rescue: Rescue) -> Ending:
@@ -277,7 +278,8 @@ class Exchange:
 
     def _slowed(self, flight: Flight, rejected: Rejected) -> Rows:
         account, now = flight.order.account, self._clock.now()
-        after = max(rejected.again[0], rejected.retry_after or 0.0) if rejected.again else rejected.retry_after
+        waits = () if flight.believes(rejected) else rejected.waits
+        after = max(waits[0], rejected.retry_after or 0.0) if waits else rejected.retry_after
         return self._pacer.failed(account, flight.keys, now, after, known=rejected.known)
 
     def _line(self, flight: Flight, outcome: str, detail: str = "") -> Line:

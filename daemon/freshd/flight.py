@@ -14,7 +14,7 @@ from typing import Final
 from freshd.core.happenings import Doubted
 from freshd.core.ladder import Rung
 from freshd.core.model import EMPTY, Binding, Change, Earlier, Grant, Intent, Moment, Record, Secret, Standing
-from freshd.core.outcome import Lost, Performed, Rejected, Remedy
+from freshd.core.outcome import UNTRIED, Lost, Performed, Rejected, Remedy, Tried
 from freshd.pacer import Keys
 from freshd.ports import Provider
 
@@ -27,6 +27,7 @@ class Order:
     """What one flight is to do.  `generation` and `lineage`: of the state it was ordered from.
 
     before   boot-time second after which nothing must leave any more
+    tried    what a refusal is measured by
     earlier  doubts that it is made over; they stand again, durably, if it ends without a new grant
     """
 
@@ -42,6 +43,7 @@ class Order:
     material: Mapping[str, Secret] = field(default_factory=lambda: EMPTY)
     before: float | None = None
     earlier: tuple[Earlier, ...] = ()
+    tried: Tried = UNTRIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,10 @@ class Flight:
     record: Record
     intent: Intent
     binding: Binding
+
+    def believes(self, rejected: Rejected) -> bool:
+        """Whether what a refusal says of the secret counts already; else it is tried again, and nothing changes."""
+        return self.order.tried.believes(rejected)
 
 
 async def perform(flight: Flight, provider: Provider) -> Performed:
@@ -89,11 +95,14 @@ def told_of(flight: Flight, rejected: Rejected) -> Change | None:
     grant = flight.record.grant or blank
     secrets = MappingProxyType({**grant.secrets, **rejected.keep})
     refused = MappingProxyType(dead(flight, rejected))
-    return Change(flight.order.account, replace(grant, secrets=secrets), drop=rejected.drop, adds=True, dead=refused)
+    grant, drop = replace(grant, secrets=secrets), dropped(flight, rejected)
+    return Change(flight.order.account, grant, drop=drop, adds=True, dead=refused)
 
 
 def dropped(flight: Flight, rejected: Rejected) -> frozenset[str]:
     """What a refusal makes us forget (I7).  A reset names what the rung keeps in stock, too: it is void."""
+    if not flight.believes(rejected):
+        return frozenset()
     return rejected.drop | flight.rung.stocks if rejected.remedy is Remedy.RESET else rejected.drop
 
 
@@ -103,11 +112,11 @@ def dead(flight: Flight, rejected: Rejected) -> Mapping[str, str]:
     A relative's secrets are the relative's: its own exchange finds out about them.  A refusal that is worth further
     tries is not believed yet.
     """
-    if flight.intent.candidate is not None:
+    if flight.intent.candidate is not None or not flight.believes(rejected):
         return {}
     if rejected.dead is not None:
         return dict.fromkeys(rejected.dead, rejected.code)
-    if rejected.remedy is not Remedy.CLIMB or not rejected.known or rejected.again:
+    if rejected.remedy is not Remedy.CLIMB or not rejected.known:
         return {}
     return dict.fromkeys((name for name in flight.rung.needs if "/" not in name), rejected.code)
 

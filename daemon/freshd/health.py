@@ -115,7 +115,7 @@ def _shortage(plan: Plan, state: State) -> tuple[str | None, str | None]:
     if state.phase is Phase.VACANT and _renewable(plan, state) == "no":
         return NEVER_ENROLLED, f"freshd enrol {account}"
     if state.phase is Phase.LIVE and _renewable(plan, state) == "no":
-        return NOTHING_LEFT, f"freshd enrol {account}"
+        return why_helpless(plan, state) or NOTHING_LEFT, f"freshd enrol {account}"
     if state.phase is Phase.UNSAVED:
         return "answered, and not durable yet", "make room in, or repair, the state directory: freshd doctor"
     return _last_failure(account, state)

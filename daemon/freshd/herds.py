@@ -16,7 +16,8 @@ TOGETHER_SECONDS: Final = 60.0
 """Refusals of several accounts within this are one."""
 FEWEST: Final = 2
 LASTS_SECONDS: Final = 3600.0
-"""For so long nobody is believed dead; whoever is refused after that is, until the service has answered somebody."""
+"""For so long nobody is believed dead; whoever is refused after that is, for as long again or until the service
+has answered somebody."""
 
 
 class Herds:
@@ -38,7 +39,7 @@ class Herds:
         recent[account] = now
         self._refused[host] = recent
         until = self._until.get(host)
-        if until is not None:
+        if until is not None and now < until + LASTS_SECONDS:
             self._share(account, Shared(host, until))
         elif len(recent) >= FEWEST:
             self._until[host] = until = now + LASTS_SECONDS

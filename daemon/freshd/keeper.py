@@ -251,5 +251,5 @@ def _published(lease: Lease, until: float, clock: Clock, least_left: float) -> P
 def _order(account: str, fly: Fly, standing: Standing) -> Order:
     return Order(
         secrets.token_hex(8), fly.attempt, account, fly.rung, standing.generation, standing.lineage, fly.replays,
-        fly.doubted, fly.candidate, fly.material, fly.before, fly.earlier,
+        fly.doubted, fly.candidate, fly.material, fly.before, fly.earlier, fly.tried,
     )  # fmt: skip

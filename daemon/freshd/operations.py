@@ -43,24 +43,25 @@ class Operations:
         if not isinstance(wanted, str) or wanted not in offered:
             listed = "; ".join(f"{name}: {what}" for name, what in sorted(offered.items()))
             raise NotPossible(f"accounts of kind {kind} offer no such call", f"they offer: {listed}")
-        found = await self._ask(provider, account, wanted, _given(args))
+        found, record = await self._ask(provider, account, wanted, _given(args))
         if isinstance(found, Asked):
-            done = await self._enrolment.at_once(account, found)
+            done = await self._enrolment.at_once(account, found, record)
             return {"account": account, "operation": wanted, "generation": done["generation"], "facts": {}}
         return {"account": account, "operation": wanted, "facts": dict(found)}
 
     async def _ask(
         self, provider: Operated, account: str, operation: str, given: Mapping[str, Secret]
-    ) -> Facts | Asked:
+    ) -> tuple[Facts | Asked, Record]:
         record = await self._record(account)
         if record.lease is None and account in self._supervisor.leases:
             await self._renew(account, {})
             record = await self._record(account)
         try:
-            return await provider.operate(operation, given, record)
+            return await provider.operate(operation, given, record), record
         except LeaseRefused:
             await self._renew(account, {})
-            return await provider.operate(operation, given, await self._record(account))
+            record = await self._record(account)
+            return await provider.operate(operation, given, record), record
 
     async def _record(self, account: str) -> Record:
         """The record with the lease as readers have it; without one where that is over."""

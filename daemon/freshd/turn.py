@@ -29,7 +29,7 @@ async def landed(supervisor: Supervisor, account: str) -> State:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(STEP_WAIT_SECONDS):
             return await supervisor.keeper(account).landed(account)
-    raise _under_way(account)
+    raise under_way(account)
 
 
 @contextlib.asynccontextmanager
@@ -40,7 +40,7 @@ async def quiet(supervisor: Supervisor, account: str) -> AsyncIterator[State]:
             async with asyncio.timeout(STEP_WAIT_SECONDS):
                 state = await stack.enter_async_context(supervisor.keeper(account).quiet(account))
         except TimeoutError:
-            raise _under_way(account) from None
+            raise under_way(account) from None
         yield state
 
 
@@ -72,5 +72,6 @@ async def decided(supervisor: Supervisor) -> None:
             await supervisor.vault.accept()
 
 
-def _under_way(account: str) -> NotPossible:
+def under_way(account: str) -> NotPossible:
+    """What a verb says that waited long enough."""
     return NotPossible("a call of this account is still under way", f"freshd status {account}, and try again")

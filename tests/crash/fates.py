@@ -90,6 +90,7 @@ class Evidence:
     in_air      the kill came at a point or between two, not after the last one of an exchange
     heals       a lost answer is no lost account
     restored    what the journal held was in the daemon's hands again; None where only `lives` tells
+    spends      whether the exchange may use something up; else only its lease can be missing, and is asked for anew
     agrees      every account that an answer concerns has it, or none
     """
 
@@ -104,6 +105,7 @@ class Evidence:
     heals: bool = False
     restored: bool | None = None
     agrees: bool = True
+    spends: bool = True
 
     @property
     def unsaved(self) -> int:
@@ -116,12 +118,25 @@ def judge(evidence: Evidence) -> Fate:
     """The fate that the evidence proves."""
     if not evidence.agrees:
         return Fate.ODD
+    if not evidence.spends:
+        return _of_free(evidence)
     match evidence.unsaved:
         case 0:
             return _of_saved(evidence)
         case 1:
             return _of_unsaved(evidence)
     return Fate.ODD
+
+
+def _of_free(evidence: Evidence) -> Fate:
+    """Nothing was used up, so the account must live; its lease is there again, or another one was asked for."""
+    if not evidence.lives or evidence.kept.intent or evidence.kept.generation != evidence.before_generation:
+        return Fate.LOST_UNSENT
+    if not evidence.in_air:
+        return Fate.IDLE
+    if len(evidence.commits) == evidence.before_commits:
+        return Fate.NEVER_COMMITTED
+    return Fate.RECOVERED if evidence.restored else Fate.HEALED
 
 
 def _of_unsaved(evidence: Evidence) -> Fate:

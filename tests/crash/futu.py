@@ -94,7 +94,7 @@ class FutuBroker(Futu):
     """A broker, under a platform that need not log in."""
 
     name = "futu-broker"
-    ways = Ways(head=PLATFORM, heals=True)
+    ways = Ways(head=PLATFORM, heals=True, stocks=True, shows=True)
 
     def __init__(self) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class FutuBroker(Futu):
         if code is not None:
             self._given_up.setdefault(label, []).append((len(self._presented(label)), code))
 
-    def is_restored(self, left: Left, shown: str | None, since: Sequence[Commit]) -> bool | None:
+    def is_restored(self, label: str, left: Left, shown: str | None, since: Sequence[Commit]) -> bool | None:
         return has_all(left, shown, since)
 
     def _presented(self, label: str) -> list[str]:

@@ -17,9 +17,12 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from tests.crash import plan, results
+from tests.crash.aun import Aun, AunCreate, AunLogin, AunRekey
+from tests.crash.cloudbase import CloudBase, CloudBaseTicket
 from tests.crash.fates import FORBIDDEN
 from tests.crash.feishu import Feishu
 from tests.crash.futu import FutuBroker, FutuPlatform
+from tests.crash.geniusauth import GeniusAuth, GeniusAuthLogin, GeniusAuthPayload
 from tests.crash.peer import peer_line
 from tests.crash.results import Results, line_of
 from tests.crash.scene import Gone, Placement, Told
@@ -33,8 +36,11 @@ BED_TRIALS: Final = 40
 """Trials on one keyring daemon: each leaves entries, and a crowded collection is slow."""
 STAND_INS: Final[Mapping[str, tuple[type[Sandbox], ...]]] = {
     "sandbox": (Sandbox,), "feishu": (Feishu,), "futu": (FutuPlatform, FutuBroker),
+    "aun": (Aun,), "aun-login": (AunLogin,), "aun-rekey": (AunRekey,), "aun-create": (AunCreate,),
+    "cloudbase": (CloudBase, CloudBaseTicket), "geniusauth": (GeniusAuth, GeniusAuthLogin, GeniusAuthPayload),
 }  # fmt: skip
 """Services of the sandbox by the name that `--server` takes."""
+SERVER: Final = "one service; futu, cloudbase and geniusauth are several, and aun-NAME is one exchange of an agent"
 Run = Callable[[], dict[str, Any]]
 
 
@@ -102,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--points", action="store_true", help="kill at each of the eight points, and three marks more")
     add("--rounds", type=int, default=1, metavar="N", help="how often each point (default: 1)")
     add("--placement", choices=("sealed", "keyring", "both"), default="sealed")
-    add("--server", choices=(*STAND_INS, "oidc-provider", "all"), default="sandbox", help="futu: platform and broker")
+    add("--server", choices=(*STAND_INS, "oidc-provider", "all"), default="sandbox", help=SERVER)
     add("--near", type=int, default=0, metavar="N", help="N kills within milliseconds after the intent was durable")
     add("--again", type=int, default=0, metavar="N", help="N kills of a start that deals with an earlier kill")
     beside = "N kills (60) of oidc-agent and of freshd each, over the same span, on oidc-provider"

@@ -92,9 +92,9 @@ idle               the kill struck between exchanges; the account lives
 never committed    the service never committed the request; the account lives
 never arrived      LOST: committed, and the answer never reached our socket
 ours               LOST: the answer had reached our socket and was not yet escrowed
-healed             the answer was lost, and with it the code; the account asked for another by itself (brokers)
+healed             the answer was lost; the account came to another by itself, or its enrolment was begun again
 after escrow       LOST though escrowed: must be 0; so must be the three columns after it
-breaches           a code given up presented, a login that was not needed, a call too soon: must be 0"""
+breaches           a secret given up presented, a sign-in that was not needed, a call too soon: must be 0"""
 
 
 def table(lines: Sequence[Line]) -> str:

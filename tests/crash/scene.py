@@ -100,12 +100,13 @@ class Process:
         """How an account stands."""
         return self.ask("GET", f"/v1/accounts/{account}")
 
-    def begin(self, verb: str) -> socket.socket:
+    def begin(self, verb: str, args: Mapping[str, Any] | None = None) -> socket.socket:
         """Send an operator's verb and wait for nothing; the caller closes the connection."""
+        body = json.dumps(dict(args or {}))
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.connect(str(self._path))
         head = f"POST /v1/accounts/{ACCOUNT}/{verb} HTTP/1.1\r\nHost: freshd\r\nContent-Type: application/json\r\n"
-        connection.sendall(f"{head}Content-Length: 2\r\n\r\n{{}}".encode())
+        connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
         return connection
 
     def kill(self) -> int:

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Protocol, Self, cast
 
+from tests.crash.deeds import REFRESH, Deed
 from tests.crash.fates import Commit, Left
 from tests.host.oidc_provider.bed import CONFIDENTIAL, OidcProvider
 from tests.host.oidc_provider.ledger import Call, Grant
@@ -34,6 +35,7 @@ class Page:
     """What a service's ledger says of one account.
 
     pending           requests not done with yet
+    others            what was committed beside, and is no answer that the journal counts: leases that spent nothing
     spent_uses        spent tokens presented by a client that provably held the successor
     doubtful_replays  those presented without that proof
     breaches          what else must never be: calls inside the service's interval, secrets given up and presented
@@ -44,6 +46,7 @@ class Page:
     spent_uses: int
     doubtful_replays: int
     breaches: int = 0
+    others: tuple[Commit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +55,23 @@ class Ways:
 
     head     the account that is enrolled in its place
     fellows  accounts that an answer reaches with the same commit
-    heals    a lost answer is no lost account; leases are made on demand, of something that is kept in stock
+    heals    a lost answer is no lost account
+    stocks   leases are made on demand, of something that is kept in stock
+    shows    what was answered must be the lease that readers get
+    is_new   nothing is imported: the exchange is the account's enrolment, and an operator may begin it again
+    first    generation of an account that has just been brought to life
+    spends   whether the exchange may use something up; one that does not leaves no intent and no generation
     rest     seconds that its pace wants between two exchanges
     """
 
     head: str | None = None
     fellows: tuple[str, ...] = ()
     heals: bool = False
+    stocks: bool = False
+    shows: bool = False
+    is_new: bool = False
+    first: int = 2
+    spends: bool = True
     rest: float = 0.0
 
 
@@ -74,6 +87,9 @@ class Service(Protocol):
     def accounts(self, name: str, label: str, folder: Path) -> dict[str, list[str]]:
         """Lines of configuration of the account `name`, and of those it needs; a secret may be put into the folder."""
 
+    def deed(self, label: str) -> Deed:
+        """What the exchange that is to be killed is asked for by."""
+
     def delay(self, label: str, before: float, after: float) -> None:
         """Hold requests for so many seconds before, and answers after the commit; zeros end it."""
 
@@ -86,11 +102,15 @@ class Service(Protocol):
     def give_up(self, label: str, left: Left) -> None:
         """What the kill left doubtful counts as spent where the client promises so: a use of it is a breach."""
 
-    def is_restored(self, left: Left, shown: str | None, since: Sequence[Commit]) -> bool | None:
+    def is_restored(self, label: str, left: Left, shown: str | None, since: Sequence[Commit]) -> bool | None:
         """Whether the client has again what its journal held; None where its next rotation proves it.
 
         shown: the fingerprint of the lease that readers got after the restart; since: what was committed after it
         """
+
+
+class Unknown(RuntimeError):
+    """The sandbox has not heard of it."""
 
 
 class Sandbox:
@@ -137,6 +157,9 @@ class Sandbox:
     def accounts(self, name: str, label: str, folder: Path) -> dict[str, list[str]]:
         return {name: self.settings(folder)}
 
+    def deed(self, label: str) -> Deed:
+        return REFRESH
+
     def delay(self, label: str, before: float, after: float) -> None:
         self.ask("DELETE", f"/faults?label={urllib.parse.quote(label)}")
         for when, seconds in (("before", before), ("after", after)):
@@ -144,7 +167,7 @@ class Sandbox:
                 self.ask("POST", "/faults", {"fault": "slow", "seconds": seconds, "when": when, "label": label})
 
     def page(self, label: str) -> Page:
-        told = self.ask("GET", f"/ledger/{urllib.parse.quote(label)}")
+        told = self.told_of(label)
         writing = sum(one["delivery"] is None for one in told["commits"])
         pending = sum(one["outcome"] == "pending" for one in told["calls"])
         counters = told["counters"]
@@ -157,8 +180,15 @@ class Sandbox:
     def give_up(self, label: str, left: Left) -> None:
         """Nothing: the secret is presented once more, and counted."""
 
-    def is_restored(self, left: Left, shown: str | None, since: Sequence[Commit]) -> bool | None:
+    def is_restored(self, label: str, left: Left, shown: str | None, since: Sequence[Commit]) -> bool | None:
         return None
+
+    def told_of(self, label: str) -> dict[str, Any]:
+        """All that is remembered of one label; nothing where it has not called yet."""
+        try:
+            return self.ask("GET", f"/ledger/{urllib.parse.quote(label)}")
+        except Unknown:
+            return {"calls": [], "commits": [], "counters": {"spent_uses": 0, "doubtful_replays": 0}}
 
     def ask(self, method: str, path: str, wish: dict[str, Any] | None = None) -> dict[str, Any]:
         """One call of the control port."""
@@ -170,6 +200,8 @@ class Sandbox:
             answer = cast("dict[str, Any]", json.loads(response.read()))
         finally:
             connection.close()
+        if response.status == http.HTTPStatus.NOT_FOUND:
+            raise Unknown(f"sandbox, {path}: {answer.get('error')}")
         if response.status not in (200, 201):
             raise RuntimeError(f"sandbox, {path}: {answer.get('error')}")
         return answer
@@ -181,7 +213,9 @@ def _sandbox_commit(told: dict[str, Any]) -> Commit:
     began = delivery.get("write_started_ns") or committed
     done = delivery.get("write_done_ns") if told["reached"] else None
     received = told["received_ns"] or committed
-    return Commit(told["spent"], told["successor"], received, committed, began, done, told["grant_type"])
+    return Commit(
+        told["spent"], told["successor"] or told["access"], received, committed, began, done, told["grant_type"]
+    )
 
 
 class Provider:
@@ -213,6 +247,9 @@ class Provider:
     def accounts(self, name: str, label: str, folder: Path) -> dict[str, list[str]]:
         return {name: self.settings(folder)}
 
+    def deed(self, label: str) -> Deed:
+        return REFRESH
+
     def settings(self, folder: Path) -> list[str]:
         secret = folder / "client-secret"
         secret.touch(0o600)
@@ -242,7 +279,7 @@ class Provider:
     def give_up(self, label: str, left: Left) -> None:
         """Nothing: the secret is presented once more, and counted."""
 
-    def is_restored(self, left: Left, shown: str | None, since: Sequence[Commit]) -> bool | None:
+    def is_restored(self, label: str, left: Left, shown: str | None, since: Sequence[Commit]) -> bool | None:
         return None
 
     def _commit(self, call: Call) -> Commit:

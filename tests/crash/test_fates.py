@@ -80,6 +80,25 @@ def test_an_account_that_heals_loses_answers_and_nothing_that_was_kept(found: Ev
     assert judge(found) is fate
 
 
+FREE = replace(evidence(commits=2), in_air=True, last_point="4", spends=False)
+
+
+@pytest.mark.parametrize(
+    ("found", "fate"),
+    [
+        (replace(FREE, restored=True), Fate.RECOVERED),
+        (FREE, Fate.HEALED),
+        (replace(FREE, commits=FREE.commits[:1]), Fate.NEVER_COMMITTED),
+        (replace(FREE, in_air=False), Fate.IDLE),
+        (replace(FREE, lives=False), Fate.LOST_UNSENT),
+        (replace(FREE, kept=replace(FREE.kept, intent=True)), Fate.LOST_UNSENT),
+        (replace(FREE, kept=replace(FREE.kept, generation=3)), Fate.LOST_UNSENT),
+    ],
+)
+def test_what_spends_nothing_can_lose_nothing(found: Evidence, fate: Fate) -> None:
+    assert judge(found) is fate
+
+
 def test_an_answer_that_one_of_its_accounts_lacks_does_not_fit() -> None:
     whole = replace(evidence(commits=2, generation=3), last_point="6", in_air=True)
     assert judge(whole) is Fate.RECOVERED

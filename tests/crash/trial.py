@@ -1,6 +1,7 @@
 """One trial: an account of its own, one kill, one restart, one fate.
 
 victim up → token imported and refreshed once → quiet: count → the exchange to be killed → SIGKILL
+            (or neither, where the exchange is the enrolment)
 → server quiet: count, and copy the journal → the plain daemon → it refreshes, or parks → count again
 """
 
@@ -16,7 +17,7 @@ from tests.crash import stamps as marks
 from tests.crash.fates import FORBIDDEN, Commit, Evidence, Fate, Kept, Left, judge
 from tests.crash.scene import ACCOUNT, Gone, Placement, Process, Scene, Told
 from tests.crash.services import ACCESS_SECONDS, Page, Service
-from tests.crash.stamps import Stamp, Window
+from tests.crash.stamps import Window
 
 Kind = Literal["point", "around", "held", "cycle", "boot", "near", "again"]
 SETTLE_SECONDS: Final = 4.0 * ACCESS_SECONDS + 10
@@ -26,6 +27,8 @@ LOOK_SECONDS: Final = 0.01
 SEE_SECONDS: Final = 0.0001
 SPIN_SECONDS: Final = 0.0005
 DIE_SECONDS: Final = 20.0
+PATIENT_SECONDS: Final = 0.5
+"""How long an enrolment that was killed is looked at before an operator begins it again."""
 TRIES: Final = 3
 """How often a trial is begun that does not get to its kill; after the kill there is no second one."""
 Generations = Mapping[str, int]
@@ -90,6 +93,9 @@ class _Trial:
     def __init__(self, spec: Spec, service: Service, scene: Scene, label: str) -> None:
         self._spec, self._service, self._scene, self._label = spec, service, scene, label
         self._shown: str | None = None
+        self._is_helped = False
+        self._idle_since: float | None = None
+        self._deed = service.deed(label)
 
     def run(self, began: float) -> Result:
         scene, spec = self._scene, self._spec
@@ -110,11 +116,11 @@ class _Trial:
             lives, ended = False, f"not up again: {gone}"
         final = self._service.page(self._label)
         successor.kill()
-        since = [one for one in final.commits if one.received_ns > successor.started_ns]
+        since = [one for one in (*final.commits, *final.others) if one.received_ns > successor.started_ns]
         evidence = Evidence(
             before[ACCOUNT], base, kept, page.commits, killed_ns, marks.last_point(stamps),
             marks.is_in_air(stamps, killed_ns), lives, self._service.ways.heals,
-            self._service.is_restored(left, self._shown, since), agrees,
+            self._is_restored(left, base, since), agrees, self._service.ways.spends,
         )  # fmt: skip
         fate = self._checked(judge(evidence), evidence, final, since)
         scene.keep = fate in FORBIDDEN or final.breaches > 0
@@ -129,11 +135,14 @@ class _Trial:
         dies_at = spec.mark if spec.kind in ("point", "again") else None
         first = scene.daemon() if spec.kind == "boot" else scene.victim(dies_at, spec.passage)
         first.wait_ready()
-        _patiently(lambda: bool(first.operate("import", ways.head or ACCOUNT, secrets=secrets)))
-        if ways.heals:
+        if ways.is_new:
+            return first
+        if secrets:
+            _patiently(lambda: bool(first.operate("import", ways.head or ACCOUNT, secrets=secrets)))
+        if ways.stocks:
             _patiently(lambda: _is_at_rest(first.view(), 1))
             _patiently(lambda: bool(first.operate("refresh")))
-        _patiently(lambda: _is_at_rest(first.view(), 2))
+        _patiently(lambda: _is_at_rest(first.view(), ways.first))
         for name in ways.fellows:
             _patiently(lambda name=name: _is_at_rest(first.view(name), 1))  # type: ignore[misc]
         if spec.settled:
@@ -151,7 +160,7 @@ class _Trial:
             before = {name: int(victim.view(name)["generation"]) for name in names}
             page = self._service.page(self._label)
             found.append((before, len(page.commits)))
-            is_quiet = not page.pending and victim.view()["phase"] == "live"
+            is_quiet = not page.pending and (self._service.ways.is_new or victim.view()["phase"] == "live")
             return is_quiet and before == {name: int(victim.view(name)["generation"]) for name in names}
 
         _patiently(is_still)
@@ -162,9 +171,9 @@ class _Trial:
         self._service.delay(self._label, spec.before, spec.after)
         match spec.kind:
             case "point":
-                return _dies(victim, self._scene.stamps)
+                return self._dies(victim)
             case "around" | "held":
-                with victim.begin("refresh"):
+                with self._deed.begin(victim):
                     return _at(time.monotonic() + spec.instant, victim)
             case "cycle":
                 return _at(time.monotonic() + spec.instant, victim)
@@ -172,18 +181,29 @@ class _Trial:
                 victim.stop()
                 return _at(time.monotonic() + spec.instant, self._scene.victim())
             case "near":
-                with victim.begin("refresh"):
+                with self._deed.begin(victim):
                     return self._near(victim)
             case "again":
-                _dies(victim, self._scene.stamps)
+                self._dies(victim)
                 return _at(time.monotonic() + spec.instant, self._scene.victim())
+
+    def _dies(self, victim: Process) -> int:
+        """Ask until the victim has died at its mark; the moment of its last stamp is that of the kill."""
+        give_up_at = time.monotonic() + DIE_SECONDS
+        while victim.runs and time.monotonic() < give_up_at:
+            with contextlib.suppress(Gone, Told):
+                self._deed.do(victim)
+            victim.wait(LOOK_SECONDS)
+        if victim.runs:
+            raise Gone("the victim does not come to its mark")
+        return self._scene.stamps()[-1].at_ns
 
     def _near(self, victim: Process) -> int:
         """Wait for the mark; seeing it takes a fraction of a millisecond, which only adds to the dice."""
         seen = self._scene.stamps_file
-        size = seen.stat().st_size
+        size = seen.stat().st_size if seen.exists() else 0
         give_up_at = time.monotonic() + DIE_SECONDS
-        while f" {self._spec.mark}\n" not in seen.read_text()[size:]:
+        while not seen.exists() or f" {self._spec.mark}\n" not in seen.read_text()[size:]:
             if time.monotonic() > give_up_at:
                 raise Gone("the victim does not come to its mark")
             time.sleep(SEE_SECONDS)
@@ -218,6 +238,8 @@ class _Trial:
         give_up_at = time.monotonic() + SETTLE_SECONDS
         while time.monotonic() < give_up_at:
             view = daemon.view()
+            if self._helps(daemon, view):
+                continue
             if view["phase"] == "parked":
                 self._read(daemon)
                 return False, f"parked: {view['reason']}"
@@ -230,15 +252,38 @@ class _Trial:
         self._read(daemon)
         return False, f"undecided: {daemon.view()['phase']}"
 
+    def _helps(self, daemon: Process, view: Mapping[str, Any]) -> bool:
+        """Whether an operator begins an enrolment again: one that does not go on by itself for a while."""
+        is_stuck = view["phase"] in ("vacant", "live", "parked") and view["usable_until"] is None
+        if not self._service.ways.is_new or not is_stuck:
+            self._idle_since = None
+            return False
+        now = time.monotonic()
+        self._idle_since = self._idle_since or now
+        if now - self._idle_since < PATIENT_SECONDS:
+            time.sleep(LOOK_SECONDS)
+            return True
+        self._is_helped, self._idle_since = True, None
+        with contextlib.suppress(Told):
+            self._deed.do(daemon)
+        return True
+
+    def _is_restored(self, left: Left, base: int, since: Sequence[Commit]) -> bool | None:
+        """What an operator had to help to although the answer was there is not restored."""
+        if self._is_helped and left.saved > base:
+            return False
+        return self._service.is_restored(self._label, left, self._shown, since)
+
     def _read(self, daemon: Process) -> None:
         """The lease that readers get once the account is well again, before it is renewed."""
-        if self._shown is None and self._service.ways.heals:
+        if self._shown is None and self._service.ways.shows:
             with contextlib.suppress(Told):
                 self._shown = str(daemon.ask("GET", f"/v1/tokens/{ACCOUNT}?wait=0")["fingerprint"])
 
     def _checked(self, fate: Fate, evidence: Evidence, final: Page, since: Sequence[Commit]) -> Fate:
         """The server's last word: what lives has rotated since the restart; what was counted has not grown."""
-        late = len(final.commits) - len(since) - len(evidence.commits)
+        fresh = sum(one in final.commits for one in since)
+        late = len(final.commits) - fresh - len(evidence.commits)
         return Fate.ODD if late or (evidence.lives and not since) else fate
 
 
@@ -256,18 +301,6 @@ def _patiently(true: Callable[[], bool]) -> None:
                 return
         time.sleep(LOOK_SECONDS)
     raise Gone("waited in vain")
-
-
-def _dies(victim: Process, stamps: Callable[[], tuple[Stamp, ...]]) -> int:
-    """Ask for refreshes until the victim has died at its mark; the moment of its last stamp is that of the kill."""
-    give_up_at = time.monotonic() + DIE_SECONDS
-    while victim.runs and time.monotonic() < give_up_at:
-        with contextlib.suppress(Gone, Told):
-            victim.operate("refresh")
-        victim.wait(LOOK_SECONDS)
-    if victim.runs:
-        raise Gone("the victim does not come to its mark")
-    return stamps()[-1].at_ns
 
 
 def _at(moment: float, victim: Process) -> int:

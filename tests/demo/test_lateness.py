@@ -6,6 +6,12 @@ from freshd.cli.demo.evidence import Arrival, Sample, Wish
 from freshd.cli.demo.lateness import lateness, percentile, waits
 
 
+def test_a_login_at_a_gateway_is_no_renewal() -> None:
+    made = [Arrival(0.0, "granted", "auth.refresh_token"), Arrival(1.0, "ok", "auth.connect")]
+    seen = [Sample(0.5, "live", 3.0), Sample(2.0, "live", 3.0)]
+    assert lateness([*made, Arrival(3.5, "granted", "auth.refresh_token")], seen, []) == [0.5]
+
+
 def test_late_is_the_arrival_less_the_due_moment_first_shown() -> None:
     samples = [Sample(1.0, "live", 5.0), Sample(4.9, "live", 6.0)]
     assert lateness([Arrival(0.5, "granted"), Arrival(5.3, "granted")], samples, []) == [pytest.approx(0.3)]

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from freshd.cli.demo.aun import AUN_NAMES
+from freshd.cli.demo.cloudbase import CLOUD_NAMES
 from freshd.cli.demo.evidence import AccountEvidence, Arrival, Evidence, Met, Reading, Sample
 from freshd.cli.demo.futu import FUTU_NAMES
 from freshd.cli.demo.score import JSON_NAMES, Verdict, judge, kind_of, rounded_up
-from tests.demo import brokers
+from tests.demo import brokers, clouds
 from tests.demo.brokers import BEGAN, ENDED
 
 LIFE = 12.0
@@ -55,11 +57,22 @@ def lost(name: str, **changes: Any) -> AccountEvidence:
 
 
 def others() -> list[AccountEvidence]:
-    """Feishu and Futu, with all well."""
+    """Feishu, Futu, GeniusAuth, AUN and CloudBase, with all well."""
     user = healthy("ann", kind="feishu", readings=revoked_in(diary("ann/0"), "ann/0"))
     at_futu = [brokers.platform(), brokers.expiring(), brokers.refused()]
     read = [dataclasses.replace(one, reads=80, readings=diary(f"{one.name}/0")) for one in at_futu]
-    return [user, healthy("app", kind="feishu-app"), *read]
+    return [user, healthy("app", kind="feishu-app"), *read, *(logging_in(one) for one in CLOUDS)]
+
+
+CLOUDS = (clouds.desk(), clouds.kiosk(), clouds.agent(), clouds.bot(), clouds.guest())
+
+
+def logging_in(one: AccountEvidence) -> AccountEvidence:
+    """With readers, what they met set right, and renewals that were seen to be due."""
+    reader = f"{one.name}/0"
+    lines = [*diary(reader), *one.readings, Reading(reader, 1012.3, Met.GOOD)]
+    samples = [Sample(call.at + 0.05, "live", call.at + 3.0) for call in one.arrivals]
+    return dataclasses.replace(one, reads=80, readings=lines, samples=samples, final={"phase": "live"})
 
 
 def revoked_in(lines: list[Reading], reader: str) -> list[Reading]:
@@ -71,15 +84,15 @@ def revoked_in(lines: list[Reading], reader: str) -> list[Reading]:
 def events(*more: dict[str, Any]) -> list[dict[str, Any]]:
     renewals = [{"event": "refresh.succeeded", "account": name} for name in NAMES for _ in range(9)]
     healed = [{"event": "lease.healed", "account": name} for name in ("mail", "ann")]
-    return [*renewals, *brokers.EVENTS, *healed, *more]
+    return [*renewals, *brokers.EVENTS, *clouds.EVENTS, *healed, *more]
 
 
 UNSTRUCK = [Arrival(BEGAN + EVERY * number, "granted") for number in range(10)]
-NAMES = ("mail", "bank", "ann", "app")
+NAMES = ("mail", "bank", "ann", "app", "desk", "kiosk", "agent", "bot", "guest")
 
 
 def without(event: str, account: str) -> list[dict[str, Any]]:
-    return [one for one in events() if (one["event"], one["account"]) != (event, account)]
+    return [one for one in events() if (one["event"], one.get("account")) != (event, account)]
 
 
 def evidence(mail: AccountEvidence | None = None, bank: AccountEvidence | None = None, **changes: Any) -> Evidence:
@@ -92,8 +105,10 @@ def evidence(mail: AccountEvidence | None = None, bank: AccountEvidence | None =
         comebacks=1,
         storms=[STORM],
         revoked={"y": BEGAN + 12},
-        voided={"v": BEGAN + 12.15},
+        voided={"v": BEGAN + 12.15, **clouds.VOIDED},
+        struck=clouds.STRUCK,
         futu=brokers.futu(),
+        aun=clouds.at_gateway(),
         events=events(),
     )
     return dataclasses.replace(whole, **changes)
@@ -109,11 +124,12 @@ def test_the_json_line_has_the_agreed_members_and_no_others() -> None:
     document = judge(evidence()).document()
     assert document.keys() == {"ok", "accounts"}
     usual, at_futu = [JSON_NAMES] * 4, [JSON_NAMES + FUTU_NAMES] * 3
-    assert [tuple(account) for account in document["accounts"]] == usual + at_futu
+    others = [JSON_NAMES, JSON_NAMES, JSON_NAMES + AUN_NAMES, JSON_NAMES + CLOUD_NAMES, JSON_NAMES + CLOUD_NAMES]
+    assert [tuple(account) for account in document["accounts"]] == usual + at_futu + others
     mail, bank = document["accounts"][:2]
     assert (mail["name"], mail["refreshes"], mail["heals"], mail["gap_s"]) == ("mail", 9, 1, 0)
     assert (bank["expected_parked"], bank["gap_s"]) == (True, 30.5)
-    hk = document["accounts"][-2]
+    [hk] = [account for account in document["accounts"] if account["name"] == "hk"]
     assert (hk["refreshes"], hk["repulls"], hk["late_p99_s"], hk["sms"]) == (3, 4, pytest.approx(0.1), 0)
 
 
@@ -123,6 +139,10 @@ def refused_for(seconds: float, token: str = "x") -> list[Reading]:
     ticks = range(1, max(2, int(seconds * 100)))
     refusals = [Reading("mail/0", 1010 + tick / 100, Met.REFUSED, token) for tick in ticks]
     return [*usual, *refusals, Reading("mail/0", 1010 + seconds, Met.GOOD)]
+
+
+def oauth2_alone() -> Verdict:
+    return judge(evidence(accounts=[healthy("mail"), lost("bank")]))
 
 
 def verdict_of(**changes: Any) -> Verdict:
@@ -155,8 +175,17 @@ BAD: dict[str, tuple[Callable[[], Verdict], str]] = {
         lambda: judge(evidence(futu=brokers.futu(tally={"authority_calls": 2, "authority_too_soon": 1}))),
         "inside the window",
     ),
-    "no Feishu": (lambda: judge(evidence(accounts=[healthy("mail"), lost("bank")])), "no user of Feishu"),
-    "no Futu": (lambda: judge(evidence(accounts=[healthy("mail"), lost("bank")])), "no login at Futu"),
+    "no Feishu": (oauth2_alone, "no user of Feishu"),
+    "no GeniusAuth": (
+        oauth2_alone,
+        "no two accounts of GeniusAuth",
+    ),
+    "no AUN": (oauth2_alone, "no agent of AUN"),
+    "no CloudBase": (
+        oauth2_alone,
+        "nobody signed in at CloudBase",
+    ),
+    "no Futu": (oauth2_alone, "no login at Futu"),
     "Feishu's heal alone": (
         lambda: judge(evidence(events=without("lease.healed", "mail"))),
         "no refused token was healed",

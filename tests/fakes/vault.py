@@ -113,7 +113,8 @@ class FakeVault:
             old = self.disk.intents.pop(name, None)
             if old is not None and old[1] is not None:
                 self.disk.quarantine.append(old)
-        aside = {change.account: change.withheld for change in changes if not self._apply(change)}
+        fit = [change for change in changes if not (change.adds and self._is_answered(change.account))]
+        aside = {change.account: change.withheld for change in fit if not self._apply(change)}
         own = [change for change in changes if intent is not None and change.account == intent.account]
         if intent is not None and (intent.account in aside or any(change.adds for change in own)):
             self._stand_again(intent)
@@ -217,6 +218,10 @@ class FakeVault:
     def _stand_again(self, intent: Intent) -> None:
         if intent.beneath is not None:
             self.disk.intents[intent.account] = (intent.beneath, None)
+
+    def _is_answered(self, account: str) -> bool:
+        """Whether an answer of its own waits to be finished."""
+        return self.disk.intents.get(account, (None, None))[1] is not None
 
     def _must_stand(self, intent: Intent) -> None:
         held = self.disk.intents.get(intent.account)

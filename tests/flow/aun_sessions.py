@@ -103,7 +103,7 @@ def token_of(stage: Stage, name: str) -> str:
     return str(stage.base.process.ask("GET", f"/v1/tokens/{name}?wait=5&min_ttl=0")["access_token"])
 
 
-def scene(name: str, strike: Strike, ends: tuple[str, ...] = AGAIN, **more: Any) -> Scene:  # noqa: ANN401
+def scene(name: str, strike: Strike, ends: tuple[str, ...] = AGAIN, **more: Any) -> Scene:
     return Scene(name, strike, ends, **{"channel": HELD, **more})
 
 
@@ -115,6 +115,7 @@ TOKENS: Final = (
     scene("revoked-answered-and-closed", cut_off(revoked("access")), constants={"CONNECT_DENIAL": "answer_and_close"}),
     scene("revoked-answered", cut_off(revoked("access")), constants={"CONNECT_DENIAL": "answer"}),
     scene("revoked-closed-without-answer", cut_off(revoked("access")), constants={"CONNECT_DENIAL": "close"}),
+    scene("both-revoked-session-cut", cut_off(revoked("tokens"))),
     scene("both-revoked-closed-without-answer", cut_off(revoked("tokens")), constants={"CONNECT_DENIAL": "close"}),
     scene(
         "revocation-ends-the-session", revoked("access"), constants={"REVOCATION_ENDS_SESSIONS": True},

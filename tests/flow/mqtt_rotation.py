@@ -131,7 +131,7 @@ def page(runs: Sequence[Run], minutes: float, every: float) -> str:
         "and changes the password at the broker, which throws the connection out; the token that freshd then gets",
         "becomes the password a few milliseconds later.  Offline: from the end of a connection to the next login that",
         "the broker took, by the daemon's clock.  Events bear numbers; a subscriber counted them.", "",
-        "| MQTT | rotations | back by itself | offline p50, s | p99, s | max, s | refusals reported | healing stopped |",
+        "| MQTT | rotations | back by itself | offline p50, s | p99, s | max, s | refusals told | healing stopped |",
         "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for run in runs:

@@ -67,7 +67,8 @@ class Scene:
     keys      more lines of the account's configuration
     begins    how the account gets its grant; None: in the service's usual way
     is_vacant it has no grant, and so no reader, before the strike
-    opens     what is done at the service before the daemon starts; the scene is then looked at from there on
+    opens     what is done at the service before the daemon starts
+    is_whole  it is looked at from the daemon's start on
     then      what is done after it was looked at; the next lease after that names the rung that healed
     """
 
@@ -80,6 +81,7 @@ class Scene:
     begins: Callable[[Any, str], None] | None = None
     is_vacant: bool = False
     opens: Callable[[Any, str], None] | None = None
+    is_whole: bool = False
     then: Callable[[Any, str], None] | None = None
 
 
@@ -182,7 +184,7 @@ def _play(stage: Stage, scene: Scene) -> Row:
             stage.begin(scene) if scene.begins is None else scene.begins(stage, name)
             until(f"a reader of {name}", lambda: reader.leases)
         stage.set(name, scene.constants)
-        mark, began = (base.log.mark(), time.time()) if scene.opens is None else (0, base.started)
+        mark, began = (0, base.started) if scene.is_whole else (base.log.mark(), time.time())
         scene.strike(stage, name)
         last = base.wait_for(name, *scene.ends, since=mark, rung=scene.rung) if scene.ends else None
         if last is not None and last["event"] in HEALED:
@@ -198,7 +200,11 @@ def _play(stage: Stage, scene: Scene) -> Row:
 def _row(stage: Stage, scene: Scene, reader: Reader, mark: int, began: float) -> Row:
     name, base, ended = scene.name, stage.base, time.time()
     view, events = base.process.view(name), base.log.events(name, mark)
-    good = [one for one in events if one["event"] in scene.ends and one["event"] in HEALED and scene.rung in ("", one["rung"])]
+    good = [
+        one
+        for one in events
+        if one["event"] in scene.ends and one["event"] in HEALED and scene.rung in ("", one["rung"])
+    ]
     page = _page(base.service, name)
     calls = tuple(_calls(stage, page, began, moment(good[0]) if good else ended))
     unable = next((one for one in events if one["event"] == "refresh.unable"), None) if not good else None

@@ -191,7 +191,9 @@ def test_a_gateway_that_is_down_is_left_for_the_next(story: Story) -> None:
 
 def test_no_storm_where_every_token_is_refused(story: Story) -> None:
     story.begin()
-    story.service.ask("POST", "/aun/script", {"operation": "auth.connect", "aid": story.aid, "code": 4001, "close": 4001})
+    story.service.ask(
+        "POST", "/aun/script", {"operation": "auth.connect", "aid": story.aid, "code": 4001, "close": 4001}
+    )
     story.kick(code=4001)
     until("channel.kept-out", lambda: story.bed.events("channel.kept-out"))
     assert len(story.bed.events("channel.refused")) == 3

@@ -9,6 +9,7 @@ from freshd.core.contract import Contract, Omitted
 from freshd.core.model import EMPTY, Grant, Record, Secret
 from freshd.core.outcome import Answered, Judged, Lost, NotSent, Rejected, Remedy, Reply, Unreadable
 from freshd.core.profile import Margins
+from freshd.providers.aun import gateways, side
 from freshd.providers.aun.agent import Aun
 from freshd.providers.aun.options import Options, Schema
 from freshd.providers.aun.signing import new_key
@@ -20,18 +21,25 @@ from tests.providers.conftest import Bench, Clock
 CONTRACT = Contract(omitted=Omitted.DEAD, lease_life=3600)
 AID = "alice01.sandbox.test"
 DAY = 86_400.0
+PATIENCE = 30.0
+"""Seconds for whatever is waited for: a machine that stands still must not look like a gateway that does."""
 
 
 @pytest.fixture
-def provider(bench: Bench, sandbox: Running, tmp_path: Path) -> Aun:
+def provider(bench: Bench, sandbox: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Aun:
+    monkeypatch.setattr(gateways, "LOOK_SECONDS", PATIENCE)
+    monkeypatch.setattr(side, "SIDE_SECONDS", PATIENCE)
     roots = tmp_path / "roots.pem"
     chain: str = sandbox.stands["aun"].aun.state.pki.chain
     roots.write_text("-----BEGIN" + chain.rpartition("-----BEGIN")[2])
-    parsed = Schema().parse("a", {"aid": AID, "roots": str(roots), "discovery": sandbox.base_url})
+    keys = {"aid": AID, "roots": str(roots), "discovery": sandbox.base_url, "deadline": PATIENCE}
+    parsed = Schema().parse("a", keys)
     assert not parsed.problems, parsed.problems
     made: dict[str, Any] = dict(parsed.options)
     options = Options(**made)
-    return Aun("a", options, options.terms(CONTRACT, Margins(0.45, 600)), bench.deps)
+    agent = Aun("a", options, options.terms(CONTRACT, Margins(0.45, 600)), bench.deps)
+    agent._transport._connect = PATIENCE
+    return agent
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from freshd.core.contract import Contract, Reuse
+from freshd.core.happenings import Forced
 from freshd.core.ladder import Rung
 from freshd.core.model import Intent, Record
 from freshd.core.outcome import Judged, Rejected, Remedy, Reply
@@ -175,3 +176,57 @@ def test_a_service_that_has_answered_may_refuse_all_of_them_once_more() -> None:
     home.live(work)
     assert home.told.count("service.refusing") == 2
     assert home.told.count("service.accepting") == 1
+
+
+class Shut(FakeProvider):
+    """A refusal that is believed at once, and may be shared."""
+
+    def read(self, rung: str, record: Record, intent: Intent, reply: Reply) -> Judged:
+        judged = super().read(rung, record, intent, reply)
+        return replace(judged, host="front") if isinstance(judged, Rejected) else judged
+
+
+def shut_house(times: int) -> House:
+    time = VirtualTime()
+    disk = Disk(records={name: enrolled(name, time.now(), f"rt-{name}", 300.0) for name in NAMES})
+    providers = [Shut(name, ladder=(REFRESH, PERSON), contract=Contract(reuse=Reuse.REUSABLE)) for name in NAMES]
+    for provider in providers:
+        provider.script = [
+            *[reply(403, error="shut", remedy="config")] * times, reply(access=provider.account, expires_in=7200.0)
+        ]  # fmt: skip
+    return House(*providers, disk=disk, time=time)
+
+
+def test_a_refusal_believed_at_once_parks_nobody_before_the_others_are_heard() -> None:
+    home = shut_house(times=2)
+
+    async def work() -> None:
+        await asyncio.sleep(3500.0)
+        assert {home.state(name).phase for name in NAMES} == {Phase.LIVE}
+
+    home.live(work)
+    assert "account.parked" not in home.told
+    assert home.told.count("service.refusing") == 1
+
+
+def test_an_account_that_alone_meets_such_a_refusal_is_parked_after_a_minute() -> None:
+    home = shut_house(times=9)
+    for name in NAMES[1:]:
+        home.providers[name].script = [reply(access=name, expires_in=90_000.0)]
+    home.live(lambda: home.until(Phase.PARKED, NAMES[0]))
+    assert gaps(home, NAMES[0]) == [60]
+
+
+def test_a_herd_that_nobody_answered_does_not_hide_the_next_one() -> None:
+    home = house(*NAMES)
+
+    async def work() -> None:
+        await asyncio.sleep(2 * 3600.0)
+        assert {home.state(name).phase for name in NAMES} == {Phase.PARKED}
+        await asyncio.sleep(24 * 3600.0)
+        for name in NAMES:
+            home.supervisor.post(name, Forced())
+        await asyncio.sleep(1000.0)
+
+    home.live(work)
+    assert home.told.count("service.refusing") == 2

@@ -8,20 +8,26 @@ Rules
 * A connection that held says that its lease works; the engine then counts no refusal of before against it.
 * Leases refused one after the other end in an alert and a slow pace, losses in a slower and slower one (I6).  So do
   connections that never last: two clients of one name throw each other out, and many a broker does not say so.
+* A loss that a newer lease healed counts for nothing, so that a password that changes every few seconds is survived at
+  once each time; but only so many of them in a row, for a service may refuse what it has just taken, for ever.
 * Stopped means stopped: only an operator (`freshd refresh ACCOUNT`, a reload) makes it log in again.
+* Whatever breaks in here is told as a bug, and the channel goes on, slowly.
 * No event and no fact holds anything of the login but what the dialer calls a fact (I10).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from freshd.channels import pace
+from freshd.channels.counts import Counts
 from freshd.channels.dialer import Dialer, Ended, Facts, Why
+from freshd.channels.race import first
 from freshd.core.events import Event
 from freshd.core.settings import ChannelSettings
 from freshd.ports import Clock
@@ -32,6 +38,7 @@ DEMAND_SECONDS: Final = 30.0
 MIN_TTL_SECONDS: Final = 5.0
 """What a lease must still have for a login."""
 HEALING: Final = "healing"
+RENEWED: Final = Ended(Why.AGAIN, "newer-lease", "the lease was renewed, and the kind wants a new login with it")
 
 
 class Leases(Protocol):
@@ -43,10 +50,10 @@ class Leases(Protocol):
     async def demand(self, account: str, min_ttl: float, wait: float) -> Published | Shortfall:
         """A lease with at least `min_ttl` seconds left, waiting at most `wait` seconds."""
 
-    def refused(self, account: str, fingerprint: str, status: int | None, code: str | None) -> str:
+    def refused(self, account: str, fingerprint: str, status: int | None, code: str | None, by: str = "") -> str:
         """A service refused the lease: "newer-lease", "healing", "ignored", "stale" or "unknown"."""
 
-    def accepted(self, account: str, fingerprint: str) -> None:
+    def accepted(self, account: str, fingerprint: str, by: str) -> None:
         """A service took the lease."""
 
     def is_suspect(self, account: str, fingerprint: str) -> bool:
@@ -66,26 +73,6 @@ class Links:
     draw: Callable[[], float] = random.random
 
 
-@dataclass(slots=True)
-class _Counts:
-    """What went wrong since a connection last held.
-
-    settled   further tries of the lease in hand that were used up
-    again     that a login was to be tried at once, and was
-    down_at   boot-time second since which there is no connection
-    away      seconds without one, when the last one began
-    told      alerts of which somebody knows
-    """
-
-    losses: int = 0
-    refusals: int = 0
-    settled: int = 0
-    again: bool = False
-    down_at: float = 0.0
-    away: float = 0.0
-    told: set[str] = field(default_factory=set)
-
-
 class Channel:
     """One channel of the configuration.  `run` is its task; `view` what is shown of it."""
 
@@ -93,9 +80,13 @@ class Channel:
         self.settings = settings
         self.view: Facts = {"kind": settings.kind, "state": "starting"}
         self._dialer, self._links = dialer, links
-        self._bad = _Counts(down_at=links.clock.boot())
+        self._bad = Counts(down_at=links.clock.boot())
         self._proven: str | None = None
         """Fingerprint of the lease that a connection was had with."""
+        self._held_with: str | None = None
+        """Fingerprint of the lease with which a connection last held."""
+        self._good_since: float | None = None
+        """Boot-time second since which nothing but newer leases has ended a connection; None while there is none."""
         self._called = asyncio.Event()
 
     def call(self) -> None:
@@ -106,12 +97,27 @@ class Channel:
     async def run(self) -> None:
         """Keep it logged in until cancelled."""
         while True:
-            lease = await self._lease()
-            ended = await self._held(lease)
-            await self._after(ended, lease)
-            if self._called.is_set():
-                self._called.clear()
-                self._bad.losses = self._bad.refusals = self._bad.settled = 0
+            try:
+                lease = await self._lease()
+                self._heed()
+                ended = await self._held(lease)
+                await self._after(ended, lease)
+            except Exception as error:  # noqa: BLE001 - the edge: the channel lives on, and somebody is told
+                await self._stumbled(error)
+
+    def _heed(self) -> None:
+        """The login that begins now answers every call so far; a later one asks for another."""
+        if self._called.is_set():
+            self._called.clear()
+            self._bad.losses = self._bad.refusals = self._bad.settled = 0
+
+    async def _stumbled(self, error: Exception) -> None:
+        """Something here broke: wait, and begin anew."""
+        self._good_since = None
+        with contextlib.suppress(Exception):  # if telling is what breaks, waiting must not
+            ended = self._bug(error)
+            self._show("waiting", ended.code, ended.reason, pace.BUG_SECONDS)
+        await self._pause(pace.BUG_SECONDS)
 
     # -- the lease ----------------------------------------------------------------------------------------------------
 
@@ -144,7 +150,7 @@ class Channel:
     # -- the connection -----------------------------------------------------------------------------------------------
 
     async def _held(self, lease: Published | None) -> Ended:
-        """Log in and hold; how that ended.  An exception of a dialer's is a bug, and acts as a loss."""
+        """Log in and hold; how that ended.  An exception of a dialer's acts as a loss."""
         self._show("connecting")
         steady: list[asyncio.TimerHandle] = []
 
@@ -153,14 +159,13 @@ class Channel:
                 self._connected(lease)
                 after = asyncio.get_running_loop().call_later
                 steady.append(after(pace.STEADY_SECONDS, self._steady, lease))
+                steady.append(after(self._until_lasting(), self._begin_anew))
             self._show("connected", facts=facts)
 
         try:
             return await self._dialled(lease, up)
         except Exception as error:  # noqa: BLE001 - the edge: the channel lives on, and somebody is told
-            fields = {"kind": type(error).__name__, "task": f"channel:{self.settings.name}"}
-            self._links.tell(Event("bug", None, fields))
-            return Ended(Why.LOST, "bug", "freshd met something in this channel that it does not understand")
+            return self._bug(error)
         finally:
             for handle in steady:
                 handle.cancel()
@@ -170,12 +175,13 @@ class Channel:
         holding = self._dialer.hold(None if lease is None else lease.lease, up)
         if lease is None or not getattr(self._dialer, "follows_lease", False):
             return await holding
-        ended = await _first(holding, self._newer(lease.fingerprint))
-        return ended or Ended(Why.AGAIN, "newer-lease", "the lease was renewed, and the kind wants a new login with it")
+        return await first(holding, self._newer(lease.fingerprint)) or RENEWED
 
     def _connected(self, lease: Published | None) -> None:
         self._proven = None if lease is None else lease.fingerprint
         self._called.clear()
+        if self._good_since is None:
+            self._good_since = self._links.clock.boot()
         self._bad.away = self._links.clock.boot() - self._bad.down_at
         if self._bad.losses < pace.LOSSES_MOST:
             self._tell_up()
@@ -184,19 +190,37 @@ class Channel:
         self._bad.told.clear()
         self._tell("channel.connected", seconds_away=round(self._bad.away, 3))
 
+    def _until_lasting(self) -> float:
+        held = 0.0 if self._good_since is None else self._links.clock.boot() - self._good_since
+        return max(pace.STEADY_SECONDS, pace.LASTING_SECONDS - held)
+
     def _steady(self, lease: Published | None) -> None:
+        """The connection has held: the lease is good.  What a newer lease has healed is forgotten."""
+        bad = self._bad
+        bad.refusals = bad.settled = 0
+        if lease is None:
+            return
+        if lease.fingerprint != self._held_with and bad.explained < pace.EXPLAINED_MOST:
+            self._begin_anew(bad.explained + 1)
+        self._held_with = lease.fingerprint
+        self._links.leases.accepted(lease.lease.account, lease.fingerprint, self.settings.name)
+
+    def _begin_anew(self, explained: int = 0) -> None:
+        """Forget what went wrong."""
         if self._bad.losses >= pace.LOSSES_MOST:
             self._tell_up()
-        self._bad = _Counts(down_at=self._bad.down_at)
-        if lease is not None:
-            self._links.leases.accepted(lease.lease.account, lease.fingerprint)
+        self._bad = Counts(down_at=self._bad.down_at, explained=explained)
 
     # -- after it -----------------------------------------------------------------------------------------------------
 
     async def _after(self, ended: Ended, lease: Published | None) -> None:
+        if ended is not RENEWED:
+            self._good_since = None
         match ended.why:
             case Why.REFUSED if lease is not None:
                 await self._refused(ended, lease)
+            case Why.AGAIN if ended is RENEWED:
+                self._lost_once(ended)
             case Why.AGAIN if not self._bad.again:
                 self._bad.again = True
                 self._lost_once(ended)
@@ -209,13 +233,18 @@ class Channel:
 
     async def _lost(self, ended: Ended) -> None:
         self._lost_once(ended)
+        wait = self._one_more_loss(ended)
+        self._show("waiting", ended.code, ended.reason, wait)
+        await self._pause(wait)
+
+    def _one_more_loss(self, ended: Ended) -> float:
+        """Count a loss, and tell of too many.  Seconds to wait."""
         self._bad.losses += 1
-        wait = max(ended.wait, pace.after_loss(self._bad.losses, self._links.draw()))
+        wait = max(pace.asked(ended.wait), pace.after_loss(self._bad.losses, self._links.draw()))
         away = self._links.clock.boot() - self._bad.down_at
         if away + wait > pace.DOWN_SECONDS or self._bad.losses >= pace.LOSSES_MOST:
             self._tell_once("channel.down", ended, seconds_away=round(away))
-        self._show("waiting", ended.code, ended.reason, wait)
-        await self._pause(wait)
+        return wait
 
     async def _refused(self, ended: Ended, lease: Published) -> None:
         """Try what is new again; else report it, and wait for what comes of that."""
@@ -223,16 +252,18 @@ class Channel:
         if self._is_new(lease) and bad.settled < len(pace.SETTLE):
             bad.settled += 1
             self._show("waiting", ended.code, ended.reason, pace.SETTLE[bad.settled - 1])
-            await self._pause(max(ended.wait, pace.SETTLE[bad.settled - 1]))
+            await self._pause(max(pace.asked(ended.wait), pace.SETTLE[bad.settled - 1]))
             return
         bad.settled, self._proven = 0, None
         bad.refusals += 1
         self._tell("channel.refused", ended, fingerprint=fingerprint)
         code = None if getattr(self._dialer, "is_foreign", False) else ended.code
-        said = self._links.leases.refused(lease.lease.account, fingerprint, ended.status, code)
+        said = self._links.leases.refused(lease.lease.account, fingerprint, ended.status, code, self.settings.name)
         if bad.refusals >= pace.REFUSALS_MOST:
             self._tell_once("channel.kept-out", ended, refusals=bad.refusals)
-        wait = max(ended.wait, pace.after_refusal(bad.refusals, self._links.draw()))
+        wait = max(pace.asked(ended.wait), pace.after_refusal(bad.refusals, self._links.draw()))
+        if bad.explained >= pace.EXPLAINED_MOST:
+            wait = max(wait, self._one_more_loss(ended))
         self._show("refused", ended.code, ended.reason, wait or None)
         await self._pause(wait)
         if said == HEALING:
@@ -243,7 +274,6 @@ class Channel:
     async def _stopped(self, ended: Ended) -> None:
         self._tell_once("channel.stopped", ended, remedy=_remedy(ended, self.settings))
         self._show("stopped", ended.code, ended.reason)
-        self._called.clear()
         await self._called.wait()
 
     def _is_new(self, lease: Published) -> bool:
@@ -256,12 +286,18 @@ class Channel:
         if seconds <= 0:
             return
         waits = [asyncio.sleep(seconds), self._until_called(), *([] if until is None else [until])]
-        await _first(*waits)
+        await first(*waits)
 
     async def _until_called(self) -> None:
         await self._called.wait()
 
     # -- what is told -------------------------------------------------------------------------------------------------
+
+    def _bug(self, error: Exception) -> Ended:
+        """Tell of something that must not happen, by its name alone."""
+        fields = {"kind": type(error).__name__, "task": f"channel:{self.settings.name}"}
+        self._links.tell(Event("bug", None, fields))
+        return Ended(Why.LOST, "bug", "freshd met something in this channel that it does not understand")
 
     def _lost_once(self, ended: Ended) -> None:
         self._tell_once("channel.lost", ended)
@@ -291,15 +327,3 @@ def _remedy(ended: Ended, settings: ChannelSettings) -> str:
     if ended.why is Why.KICKED:
         return f"end the other login, or give this one a name of its own; then: {way}"
     return f"correct [channels.{settings.name}] and reload; if the other side was mended: {way}"
-
-
-async def _first(*waits: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - whatever the first one returns
-    """What the first of them returns; the others are cancelled, and waited for."""
-    tasks = [asyncio.create_task(wait) for wait in waits]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        return next(task for task in tasks if task in done).result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -45,7 +45,7 @@ class Ended:
     code    the service's own code, as text, or a word of ours
     reason  in plain words, without anything the service sent
     status  the number to judge a refusal by (`Provider.is_dead`), where there is one
-    wait    seconds that the service, or the kind of ending, asks for at least
+    wait    seconds that the service, or the kind of ending, asks for at least; more than an hour counts as an hour
     """
 
     why: Why

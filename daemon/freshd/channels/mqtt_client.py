@@ -141,16 +141,18 @@ class Client(aiomqtt.Client):
 
     async def close(self) -> None:
         """Say goodbye where there is somebody to say it to, and let go of the socket."""
-        await asyncio.sleep(0)  # what the library has planned for an open socket must not meet a closed one
-        if self._client.is_connected() and not self.gone.done():
-            with contextlib.suppress(Exception):
-                self._client.disconnect()
-                await asyncio.wait({self.gone}, timeout=GOODBYE_SECONDS)
-        self._client._sock_close()  # noqa: SLF001 - nor out, while no answer has come
-        self._sock.close()
-        self._end(of_loss())
-        if self._misc_task is not None:
-            self._misc_task.cancel()
+        try:
+            await asyncio.sleep(0)  # what the library has planned for an open socket must not meet a closed one
+            if self._client.is_connected() and not self.gone.done():
+                with contextlib.suppress(Exception):
+                    self._client.disconnect()
+                    await asyncio.wait({self.gone}, timeout=GOODBYE_SECONDS)
+        finally:  # also where a reload does not wait for the goodbye
+            self._client._sock_close()  # noqa: SLF001 - nor out, while no answer has come
+            self._sock.close()
+            self._end(of_loss())
+            if self._misc_task is not None:
+                self._misc_task.cancel()
 
     async def _either(self, future: asyncio.Future[Any]) -> None:
         """Return once it is done, the connection has ended, or the deadline has come."""

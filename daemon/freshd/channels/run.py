@@ -1,7 +1,8 @@
 """All channels of one daemon: starts them, changes only what a reload changes, and ends them before the engine.
 
-One task per channel, owned by the supervisor.  A channel that is changed has ended before the new one dials, so that it
-does not throw itself out.  Nothing here is on the critical path: no account and no reader waits for a channel.
+One task per channel, owned by the supervisor.  No channel dials while one of its name, or of its kind and account, is
+still closing its connection, whatever was reloaded in between: it would throw itself out.  Nothing here is on the
+critical path: no account and no reader waits for a channel.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Channels:
     def __init__(self, links: Links, spawn: Spawn, make: Callable[[ChannelSettings], Dialer]) -> None:
         self._links, self._spawn, self._make = links, spawn, make
         self._running: dict[str, _Running] = {}
+        self._leaving: list[_Running] = []
 
     def configure(self, channels: Sequence[ChannelSettings], anew: frozenset[str] = frozenset()) -> None:
         """What a configuration asks for.  Those in `anew` begin anew though they did not change; stopped ones go on."""
@@ -42,21 +44,26 @@ class Channels:
             if wanted.get(name) == settings and name not in anew:
                 running.channel.call()
                 continue
-            running.task.cancel()
-            if name in wanted:
-                self._start(wanted[name], after=running.task)
-            else:
-                del self._running[name]
+            self._end(name)
             if name not in wanted or wanted[name].account != settings.account:
                 fields = {"channel": name, "kind": settings.kind}
                 self._links.tell(Event("channel.closed", settings.account, fields))
         for name in sorted(wanted.keys() - self._running.keys()):
             self._start(wanted[name])
 
-    def _start(self, settings: ChannelSettings, after: asyncio.Task[None] | None = None) -> None:
+    def _start(self, settings: ChannelSettings) -> None:
         channel = Channel(settings, self._make(settings), self._links)
-        task = self._spawn(_run(channel, after), f"channel:{settings.name}")
+        before = {one.task for one in self._still_leaving() if _is_alike(one.channel.settings, settings)}
+        task = self._spawn(_run(channel, before), f"channel:{settings.name}")
         self._running[settings.name] = _Running(channel, task)
+
+    def _end(self, name: str) -> None:
+        running = self._running.pop(name)
+        running.task.cancel()
+        self._leaving = [*self._still_leaving(), running]
+
+    def _still_leaving(self) -> list[_Running]:
+        return [one for one in self._leaving if not one.task.done()]
 
     def call(self, account: str) -> None:
         """An operator had the account renewed, or took it in hand otherwise: its channels log in if they do not."""
@@ -71,20 +78,25 @@ class Channels:
 
     def views(self, account: str) -> Mapping[str, Facts]:
         """What is shown of the channels that log in with this account."""
-        mine = (one.channel for one in self._running.values() if one.channel.settings.account == account)
+        mine = (one.channel for _, one in sorted(self._running.items()) if one.channel.settings.account == account)
         return {channel.settings.name: dict(channel.view) for channel in mine}
 
     async def aclose(self) -> None:
         """End all, cleanly as far as there is time."""
-        tasks = [running.task for running in self._running.values()]
-        for task in tasks:
-            task.cancel()
+        for name in list(self._running):
+            self._end(name)
+        tasks = [one.task for one in self._still_leaving()]
         if tasks:
             await asyncio.wait(tasks, timeout=LAST_SECONDS)
-        self._running.clear()
+        self._leaving.clear()
 
 
-async def _run(channel: Channel, after: asyncio.Task[None] | None) -> None:
-    if after is not None:
-        await asyncio.wait({after})
+async def _run(channel: Channel, before: set[asyncio.Task[None]]) -> None:
+    if before:
+        await asyncio.wait(before)
     await channel.run()
+
+
+def _is_alike(one: ChannelSettings, other: ChannelSettings) -> bool:
+    """Whether the other side may take the two for one and the same client."""
+    return one.name == other.name or (one.kind, one.account) == (other.kind, other.account)

@@ -23,9 +23,7 @@ port = click.IntRange(0, 65535)
 @click.option("--approve", is_flag=True, help="Agree to every authorization at once, without showing the page.")
 @click.option("--stand", "own", multiple=True, metavar="MODULE:FUNCTION", help="Mount a stand-in of your own, too.")
 @as_json
-def sandbox(
-    port: int, control_port: int, seed: int | None, approve: bool, own: tuple[str, ...], json: bool
-) -> None:
+def sandbox(port: int, control_port: int, seed: int | None, approve: bool, own: tuple[str, ...], json: bool) -> None:
     """Serve stand-ins of services on 127.0.0.1, strict and with faults on demand, until Ctrl-C.
 
     Prints where the service is, where it is controlled, and where Futu's trading connection is, once all answer.

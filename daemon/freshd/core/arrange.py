@@ -23,7 +23,7 @@ from freshd.core.model import Moment, Standing
 from freshd.core.outcome import Remedy
 from freshd.core.shortage import announce_shortage, next_shortage
 from freshd.core.state import Doubt, Parked, Phase, Plan, State, Want
-from freshd.core.ways import Job, is_quiet, is_stocked, next_job, reuse_of, stock
+from freshd.core.ways import Job, is_quiet, is_stocked, next_job, reuse_of, stock, tried_of
 
 STUCK_SECONDS: Final = 900.0
 """How long an account rests whose stock could not be renewed for want of a relative, before it tries again."""
@@ -63,7 +63,7 @@ def arrange(plan: Plan, state: State, now: Moment) -> tuple[State, list[Effect]]
     rung = ladder.find(plan.ladder, job.rung)
     if rung is not None and rung.asks is not None:
         return _ask(plan, state, rung.asks, now, told)
-    return _launch(state, job, told)
+    return _launch(state, job, told, now)
 
 
 def _ask(plan: Plan, state: State, relative: str, now: Moment, told: list[Effect]) -> tuple[State, list[Effect]]:
@@ -136,10 +136,11 @@ def unusable(plan: Plan, standing: Standing) -> Parked | None:
 
 
 def publish(state: State) -> list[Effect]:
-    """Show readers the lease, unless there is none or it must not be shown."""
-    if state.lease is None or state.until is None or state.standing.withheld:
+    """Show readers the lease, where there is one; beside a withheld answer only what was there before it (I9)."""
+    lease, standing = state.lease, state.standing
+    if lease is None or state.until is None or (standing.withheld and lease.generation >= standing.generation):
         return []
-    return [Publish(state.lease, state.until)]
+    return [Publish(lease, state.until)]
 
 
 def finish(state: State) -> tuple[State, list[Effect]]:
@@ -154,27 +155,35 @@ def finish(state: State) -> tuple[State, list[Effect]]:
     return flying, [Finish(flying.attempt)]
 
 
-def _launch(state: State, job: Job, told: list[Effect]) -> tuple[State, list[Effect]]:
+def _launch(state: State, job: Job, told: list[Effect], now: Moment) -> tuple[State, list[Effect]]:
     attempt, doubt = state.attempt + 1, state.doubt
     flying = replace(state, phase=Phase.SPENDING, resting=state.phase, attempt=attempt, rung=job.rung)
     fly = Fly(attempt, job.rung, earlier=() if doubt is None else doubt.stack)
     if job.advice is not None and doubt is not None:
         fly = Fly(attempt, job.rung, doubt.replays + 1, doubt.sent, job.advice.before, doubt.earlier)
         flying = replace(flying, doubt=replace(doubt, harmless=job.advice.harmless))
-    return flying, [*told, Wake(None), fly]
+    return flying, [*told, Wake(None), replace(fly, tried=tried_of(state, now))]
 
 
 def _bar(plan: Plan, state: State, now: Moment) -> tuple[State, list[Effect]]:
     """Park what must not be used, whatever phase it is in, and let go of it when it may be; say that there is doubt."""
     told: list[Effect] = []
     reason = unusable(plan, state.standing)
-    if reason is not None:
+    if reason is not None and not _is_known_better(state, reason):
         state, told = park(state, reason, now)
+    elif reason is not None:
+        return state, []
     elif state.phase is Phase.PARKED and state.parked is not None and state.parked.code == ELSEWHERE:
         state, told = finish(unpark(state))
     if state.phase is Phase.DOUBTFUL and state.doubt is not None and not state.doubt.told:
         state, told = _announce_doubt(plan, state, state.doubt, now)
     return state, told
+
+
+def _is_known_better(state: State, reason: Parked) -> bool:
+    """Whether it is parked for a person already: what came after a dead secret says more than that it is dead."""
+    is_person = state.phase is Phase.PARKED and state.parked is not None and state.parked.remedy is Remedy.PERSON
+    return is_person and reason.code in state.standing.dead.values()
 
 
 def unpark(state: State) -> State:

@@ -63,7 +63,8 @@ def advise(plan: Plan, state: State, doubt: Doubt, now: Moment) -> Advice:
         return Advice(Move.REPLAY, now.boot, doubt.rung, _grace_ends(plan, doubt), harmless=True)
     lower = ladder.below(plan.ladder, doubt.rung, state.held)
     if lower is not None and (lower.is_free or is_spent):
-        return Advice(Move.CLIMB, due_at(plan, state, now) if lower.is_free else now.boot, lower.name)
+        can_wait = lower.is_free and not lower.stocks
+        return Advice(Move.CLIMB, due_at(plan, state, now) if can_wait else now.boot, lower.name)
     if is_spent:
         return Advice(Move.PARK, now.boot)
     held_until = now.boot if state.until is None else state.until

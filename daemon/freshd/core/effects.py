@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from freshd.core.events import Event
 from freshd.core.model import EMPTY, Earlier, Lease, Moment, Secret
+from freshd.core.outcome import UNTRIED, Tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Fly:
 
     before   boot-time second after which its secret must not leave any more (the end of a grace period)
     earlier  doubts that it is made over
+    tried    what a refusal is measured by
     """
 
     attempt: int
@@ -32,6 +34,7 @@ class Fly:
     earlier: tuple[Earlier, ...] = ()
     candidate: str | None = None
     material: Mapping[str, Secret] = field(default_factory=lambda: EMPTY)
+    tried: Tried = UNTRIED
 
 
 @dataclass(frozen=True, slots=True)

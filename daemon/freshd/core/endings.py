@@ -28,9 +28,9 @@ from freshd.core.happenings import (
 )
 from freshd.core.life import aged
 from freshd.core.model import Moment, Standing
-from freshd.core.outcome import Remedy
+from freshd.core.outcome import UNTRIED, Remedy
 from freshd.core.refusals import rejected, told_of
-from freshd.core.state import REFUSED_IN_A_ROW, Doubt, Parked, Phase, Plan, State, Want
+from freshd.core.state import REFUSED_IN_A_ROW, Doubt, Enrolled, Parked, Phase, Plan, State, Want
 from freshd.core.ways import is_quiet
 
 Outcome = tuple[State, list[Effect]]
@@ -91,12 +91,15 @@ def _committed(plan: Plan, state: State, event: Committed, now: Moment) -> Outco
     if state.shared is not None:
         told.append(Compare(state.shared, over=True))
     outcome = "wrong-identity" if standing.withheld else "no-token" if barren else "ok"
+    result = Enrolled(state.attempt, "wrong-identity" if standing.withheld else "ok")
+    enrolled = result if state.enrolling else state.enrolled
     fresh = replace(
         aged(plan, state, standing, now, 0.0), phase=Phase.DOUBTFUL if doubt else Phase.LIVE, next_rung=None,
         doubt=doubt, parked=None, want=state.want if fills else Want.NOTHING, barren=barren, failures=0,
         suspect=None if is_new else state.suspect, fresh=state.fresh if fills else is_new,
         refused=state.refused if is_new or fills else 0, enrolling=False, resets=0, climbs=state.climbs if fills else 0,
-        unhelped=0, ask_from=0.0, shared=None,
+        unhelped=0, ask_from=0.0, shared=None, tried=UNTRIED,
+        enrolled=enrolled,
         not_before=now.boot + (2.0 ** min(barren, 9) if barren else 0.0), barred=None, last_outcome=outcome,
         refreshes=state.refreshes + 1, heals=state.heals + healed,
     )  # fmt: skip
@@ -135,7 +138,8 @@ def _stranger_enrolled(state: State, why: str) -> Outcome:
     """Somebody else enrolled: the vault set the answer aside and left the lineage in force alone, and so do we."""
     account = state.standing.account
     told = Event("enrolment.failed", account, {"code": "wrong-identity"}, f"freshd enrol {account}")
-    after = replace(state, enrolling=False, last_outcome="wrong-identity")
+    code = "wrong-identity"
+    after = replace(state, enrolling=False, last_outcome=code, enrolled=Enrolled(state.attempt, code))
     return after, [Tell(Event("identity.wrong", account, {"why": why})), Tell(told)]
 
 
@@ -224,13 +228,25 @@ def _enrolment_failed(plan: Plan, state: State, event: Happening, now: Moment) -
     code = event.rejected.code if isinstance(event, Refusal) else type(event).__name__.lower()
     after, read = _outdated(plan, state, event, now) if isinstance(event, Outdated) else (state, [])
     standing = told_of(after, event.standing if isinstance(event, Refusal) else None)
-    excuse = (event.cause, event.remedy) if isinstance(event, Unable) else None
-    after = replace(after, standing=standing, last_outcome=code, excuse=excuse)
+    excuse = _excuse(account=state.standing.account, event=event)
     rejected = event.rejected if isinstance(event, Refusal) else None
+    result = Enrolled(state.attempt, code, rejected is not None and bool(rejected.keep), excuse)
+    after = replace(after, standing=standing, last_outcome=code, enrolled=result)
     if isinstance(event, Held) or (rejected is not None and (rejected.remedy is Remedy.WAIT or rejected.keep)):
         return after, []
-    told = Event("enrolment.failed", state.standing.account, {"code": code}, f"freshd enrol {state.standing.account}")
+    fields: Fields = {"code": code, "why": None if excuse is None else excuse[0]}
+    told = Event("enrolment.failed", state.standing.account, fields, f"freshd enrol {state.standing.account}")
     return after, [*read, Tell(told)]
+
+
+def _excuse(account: str, event: Happening) -> tuple[str, str] | None:
+    """What a person is told of an enrolment that no answer decided."""
+    if isinstance(event, Unable):
+        return event.cause, event.remedy
+    if isinstance(event, Doubted):
+        cause = f"no answer that can be used ({event.why}); what was handed over may be used up, and its fruit unknown"
+        return cause, f"begin again: freshd enrol {account}"
+    return None
 
 
 def _replayed(plan: Plan, state: State, event: Happening) -> list[Effect]:

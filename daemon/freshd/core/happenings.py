@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from freshd.core.model import EMPTY, Moment, Secret, Standing
-from freshd.core.outcome import Rejected
+from freshd.core.outcome import Rejected, Tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +60,22 @@ class Forced:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A consumer says that a service refused this lease; `dead` is the provider's judgement of its words."""
+    """A consumer says that a service refused this lease; `dead` is the provider's judgement of its words.
+
+    by  the login that freshd itself holds and that says so; "" for a reader
+    """
 
     fingerprint: str
     dead: bool
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A login that freshd itself holds was had with this lease: no heal of before speaks against it."""
+    """A login that freshd itself holds was had with this lease: what the same login refused before is over."""
 
     fingerprint: str
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +111,16 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The service itself said no.  `standing`: after the intent was closed; None where nothing of it changed."""
+    """The service itself said no.
+
+    standing  after the intent was closed; None where nothing of it changed
+    tried     what the exchange measured the refusal by; None: as the state says
+    """
 
     attempt: int
     rejected: Rejected
     standing: Standing | None = None
+    tried: Tried | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ def refused(plan: Plan, state: State, event: Happening, _now: Moment) -> Outcome
     in_a_row = state.refused + 1 if _counts(plan, state) else 0
     account = state.standing.account
     told = [Tell(Event("lease.refused", account, {"fingerprint": event.fingerprint}))]
-    marked = replace(state, suspect=event.fingerprint, refused=in_a_row)
+    marked = replace(state, suspect=event.fingerprint, refused=in_a_row, refused_by=_by(state, event))
     if in_a_row < REFUSED_IN_A_ROW:
         return replace(marked, want=max(state.want, Want.HEAL)), [*told]
     if in_a_row == REFUSED_IN_A_ROW:
@@ -111,7 +111,8 @@ def refused_quietly(plan: Plan, state: State, event: Happening, _now: Moment) ->
     if not isinstance(event, Refused) or not _is_about_us(state, event):
         return state, []
     told = Tell(Event("lease.refused", state.standing.account, {"fingerprint": event.fingerprint}))
-    return replace(state, suspect=event.fingerprint, refused=state.refused + 1 if _counts(plan, state) else 0), [told]
+    in_a_row = state.refused + 1 if _counts(plan, state) else 0
+    return replace(state, suspect=event.fingerprint, refused=in_a_row, refused_by=_by(state, event)), [told]
 
 
 def refused_in_doubt(_plan: Plan, state: State, event: Happening, _now: Moment) -> Outcome:
@@ -123,8 +124,13 @@ def refused_in_doubt(_plan: Plan, state: State, event: Happening, _now: Moment) 
 
 
 def accepted(_plan: Plan, state: State, event: Happening, _now: Moment) -> Outcome:
-    """A service took the lease: a refusal of it from now on is news, and the first of its row."""
+    """A service took the lease: a refusal of it from now on is news, and the first of its row.
+
+    Not where somebody else says that the lease is refused: what one service takes, another may refuse for good.
+    """
     if not isinstance(event, Accepted) or state.lease is None or state.lease.fingerprint != event.fingerprint:
+        return state, []
+    if (state.refused or state.fresh) and state.refused_by != event.by:
         return state, []
     is_stopped = state.refused >= REFUSED_IN_A_ROW
     told = [Tell(Event("lease.healed", state.standing.account, {"rung": None}))] if is_stopped else []
@@ -188,6 +194,11 @@ def settled(_plan: Plan, state: State, event: Happening, _now: Moment) -> Outcom
         return after, []
     name = "keyring.unsettled" if after.lagging else "keyring.settled"
     return after, [Tell(Event(name, state.standing.account))]
+
+
+def _by(state: State, event: Refused) -> str:
+    """Who refuses; a reader, once one of the row was a reader's."""
+    return event.by if not state.refused or state.refused_by == event.by else ""
 
 
 def _is_about_us(state: State, event: Refused) -> bool:

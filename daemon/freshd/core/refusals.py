@@ -17,7 +17,7 @@ from freshd.core.model import Moment, Standing
 from freshd.core.outcome import Rejected, Remedy
 from freshd.core.pace import RETRY_AFTER_CAP
 from freshd.core.state import Parked, Phase, Plan, State, Want, doubt_of
-from freshd.core.ways import barred_until, below
+from freshd.core.ways import barred_until, below, tried_of
 
 Outcome = tuple[State, list[Effect]]
 UNKNOWN_CODE_WAIT_SECONDS: Final = 300.0
@@ -38,14 +38,13 @@ def rejected(plan: Plan, state: State, event: Refusal, now: Moment) -> Outcome:
     account = state.standing.account
     is_new = state.last_outcome != refusal.code
     had_lease = state.lease is not None
+    tried = event.tried or tried_of(state, now)
     state = replace(
         state, standing=told_of(state, event.standing), last_outcome=refusal.code, failures=state.failures + 1
     )
     settled = state.doubt
-    tries = 0 if is_new else state.tries
-    is_worth_another = tries < len(refusal.again)
-    state = replace(state, tries=tries + is_worth_another)
-    judges = refusal.remedy in SETTLES_DOUBT and not is_worth_another
+    is_believed = tried.believes(refusal)
+    judges = refusal.remedy in SETTLES_DOUBT and is_believed
     if settled is not None and settled.rung == state.rung and judges:
         rest = doubt_of(settled.earlier, settled.why)
         state = replace(state, phase=Phase.LIVE if rest is None else Phase.DOUBTFUL, doubt=rest)
@@ -60,10 +59,12 @@ def rejected(plan: Plan, state: State, event: Refusal, now: Moment) -> Outcome:
         state = replace(state, not_before=now.boot + UNKNOWN_CODE_WAIT_SECONDS, barred=state.rung)
     if refusal.host is not None:
         told.append(Compare(refusal.host))
-        if refusal.host == state.shared and now.boot < state.shared_until:
+        if refusal.host == tried.shared:
             return replace(state, not_before=now.boot + SHARED_WAIT_SECONDS, barred=state.rung), told
-    if is_worth_another:
-        return replace(state, not_before=now.boot + refusal.again[tries], barred=state.rung), told
+    if not is_believed:
+        tried = tried.once_more(refusal)
+        wait = refusal.waits[tried.times - 1]
+        return replace(state, tried=tried, not_before=now.boot + wait, barred=state.rung), told
     if had_lease and refusal.remedy is Remedy.RESET:
         state = replace(state, want=max(state.want, Want.HEAL))
     after, more = _apply_remedy(plan, state, refusal, now)

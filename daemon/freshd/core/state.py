@@ -18,7 +18,7 @@ from typing import Final
 from freshd.core.contract import Contract
 from freshd.core.ladder import Ladder
 from freshd.core.model import Binding, Earlier, Lease, Moment, Standing
-from freshd.core.outcome import Remedy
+from freshd.core.outcome import UNTRIED, Remedy, Tried
 from freshd.core.settings import Margins
 
 REFUSED_IN_A_ROW: Final = 2
@@ -120,6 +120,21 @@ class Parked:
 
 
 @dataclass(frozen=True, slots=True)
+class Enrolled:
+    """What one enrolment came to.
+
+    outcome  "ok", or why not: a code, or the name of an ending
+    brought  the refusal brought what the next step needs
+    excuse   why it could not be sent, and what helps
+    """
+
+    attempt: int
+    outcome: str
+    brought: bool = False
+    excuse: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """One account at one instant.
 
@@ -136,7 +151,8 @@ class State:
     unhelped    renewals of that relative in a row that brought us nothing; `ask_from`: boot-time second before which
                 it is not asked again
     climbs      rungs refused since the last lease
-    tries       further tries that the last refusal was given before its remedy applies
+    tried       which refusal was given further tries before its remedy applies, and how many
+    refused_by  who said last that the lease was refused: "" a reader, else the login that freshd itself holds
     shared      the service whose refusal this account shares with others, and the boot-time second until which that is
                 taken for one cause (`shared_until`)
     resets      refusals in a row that made us forget what the lease was made of
@@ -145,7 +161,7 @@ class State:
     refused     such fresh leases refused in a row
     barren      answers in a row without a usable lease
     failures    attempts in a row that came to nothing
-    excuse      why the last enrolment could not be sent, and what helps; None where it was
+    enrolled    what the newest enrolment came to
     short_since since when readers have been without a lease, and whether that was told (`overdue`)
     grant_until, grant_life, warned  boot-time second at which the grant dies unused, its whole life, last announcement
     final_until, final_life, final_warned  the same of the end that no renewal puts off
@@ -185,7 +201,8 @@ class State:
     ask_from: float = 0.0
     climbs: int = 0
     resets: int = 0
-    tries: int = 0
+    tried: Tried = UNTRIED
+    refused_by: str = ""
     shared: str | None = None
     shared_until: float = 0.0
     doubt: Doubt | None = None
@@ -193,7 +210,7 @@ class State:
     paused: bool = False
     retired: bool = False
     last_outcome: str | None = None
-    excuse: tuple[str, str] | None = None
+    enrolled: Enrolled | None = None
     refreshes: int = 0
     heals: int = 0
 

@@ -6,7 +6,8 @@ Rules
 * A rung that fills the stock is due when something of it is missing, or when what rests there nears its end; a lease
   is not its business.
 * A relative whose renewal brought nothing is asked again ever more rarely.
-* What lies in stock is used whatever is known of the call that fills it, as long as that call can be made again.
+* What lies in stock is used whatever is known of the call that fills it, as long as that call can be made again; what
+  takes nothing from it has its own turn.
 * A rung taken on demand is due when somebody wants a lease.  A grant that nears its own end is renewed all the same,
   for what comes after that end is a person's work.
 """
@@ -21,6 +22,7 @@ from freshd.core import ladder, policy
 from freshd.core.contract import Reuse
 from freshd.core.ladder import Rung
 from freshd.core.model import Moment
+from freshd.core.outcome import Tried
 from freshd.core.state import Phase, Plan, State, Want
 
 NEVER_ENROLLED: Final = "never enrolled"
@@ -122,7 +124,23 @@ def why_helpless(plan: Plan, state: State) -> str | None:
         return "parked" if state.parked is None else state.parked.code
     if not state.booted or state.phase not in (Phase.VACANT, Phase.LIVE) or top(plan, state) is not None:
         return None
-    return NEVER_ENROLLED if state.standing.generation == 0 else NOTHING_LEFT
+    return NEVER_ENROLLED if state.standing.generation == 0 else _barred_by(plan, state) or NOTHING_LEFT
+
+
+def _barred_by(plan: Plan, state: State) -> str | None:
+    """What stands in the way of the first rung that could be taken but for that; None where nothing does."""
+    held = state.held
+    barred = (rung for rung in plan.ladder if rung.unless & held and rung.needs <= held and not rung.person)
+    marks = next((sorted(rung.unless & held) for rung in barred), [])
+    return marks[0].replace("_", "-") if marks else None
+
+
+def tried_of(state: State, now: Moment) -> Tried:
+    """What a refusal that comes now is measured by.  Any other outcome in between begins the tries of a code anew."""
+    is_shared = state.shared is not None and now.boot < state.shared_until
+    shared = state.shared if is_shared else None
+    times = state.tried.times if state.tried.code == state.last_outcome else 0
+    return replace(state.tried, times=times, shared=shared)
 
 
 def is_on_demand(plan: Plan) -> bool:
@@ -143,8 +161,8 @@ def _ready(plan: Plan, state: State) -> Rung | None:
         return None
     if filler is None or first is None or not wants_lease(state) or not _leaves_stock_alone(plan, state, filler):
         return None
-    is_above = plan.ladder.index(first) < plan.ladder.index(filler)
-    return first if is_above and is_stocked(plan, state) else None
+    is_above, takes = plan.ladder.index(first) < plan.ladder.index(filler), bool(first.needs & filler.stocks)
+    return first if is_above and takes and is_stocked(plan, state) else None
 
 
 def _leaves_stock_alone(plan: Plan, state: State, filler: Rung) -> bool:

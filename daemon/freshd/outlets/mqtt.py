@@ -6,6 +6,8 @@ Rules
   raise, renders nothing.
 * In order, one at a time.  An event leaves the ring once the broker has acknowledged it, so a lost acknowledgement may
   bring it twice: `seq` and `epoch` tell.  What made room for newer ones is told in one event with their number.
+* An event with which one connection after the other ended, though the broker had answered over each, is given up and
+  counted with those: brokers hang up on what they find too long, and nothing behind it would ever leave.
 * Health goes by how things are: whatever changed is looked at when its turn comes, and published where it differs from
   what the broker holds.  After each login all of it is said anew.
 * What the broker refuses is counted and let go: it must not hold up the rest.  One alert when that begins, one word
@@ -47,6 +49,8 @@ GAP_SECONDS: Final = 60.0
 """How long a broker that is too slow is not told of another gap."""
 LOOK_SECONDS: Final = 600.0
 """How often topics are tried again on which a message is retained and was refused."""
+STRIKES_MOST: Final = 3
+"""Connections in a row that may end with the same event under way."""
 LAST_SECONDS: Final = 1.0
 """What the end of the connection gives events that still wait."""
 OURS: Final = "outlet."
@@ -55,7 +59,7 @@ UNHEARD: Final = "a message did not come back: the broker throws it away, or doe
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Events since the start: acknowledged, dropped for want of room, refused by the broker; and those that wait."""
+    """Events since the start: acknowledged, dropped (for want of room, or given up), refused; and those that wait."""
 
     sent: int
     dropped: int
@@ -80,6 +84,8 @@ class MqttOutlet:
         self._announced = False
         self._gap_at = self._look_at = 0.0
         self._sent = self._refused = 0
+        self._struck, self._strikes = 0, 0
+        """Number of the event with which the last connection ended, and how many in a row did."""
 
     @property
     def counts(self) -> Counts:
@@ -136,6 +142,12 @@ class MqttOutlet:
 
     async def farewell(self, wire: Wire) -> None:
         """The last words before a connection is closed on purpose; raises nothing but cancellation."""
+        try:
+            await self._farewell(wire)
+        finally:
+            self._strikes = 0  # no event has ended this connection
+
+    async def _farewell(self, wire: Wire) -> None:
         with contextlib.suppress(WireDown, PublishRefused):
             settings = self._settings
             if settings is not None and self._announced:
@@ -172,13 +184,25 @@ class MqttOutlet:
             message = of_event(settings.prefix, entry, self._epoch)
             is_taken = await self._publish(wire, settings, message, is_ours=entry.event.name.startswith(OURS))
         except BaseException:
-            self._ring.back()
+            self._strike(entry)
             raise
         self._ring.done()
         if is_taken:
             self._sent += 1
         else:
             self._refused += 1
+
+    def _strike(self, entry: Entry) -> None:
+        """The connection ended with this event under way (WireDown, or cancelled by who found that first).
+
+        The broker had answered over it, for what is said first (`_announce`) is waited for.
+        """
+        again = self._strikes if entry.seq == self._struck else 0
+        self._struck, self._strikes = entry.seq, again + 1
+        if self._strikes >= STRIKES_MOST:
+            self._ring.drop()
+        else:
+            self._ring.back()
 
     async def _send_gap(self, wire: Wire, settings: MqttOutletSettings, gap: Gap) -> None:
         event = of_gap(gap)

@@ -5,7 +5,8 @@ Rules
 * Numbers (`seq`) go up by one with each event that is put in; none is used twice.
 * Where there is no room the oldest makes some, and is counted in the gap.  The one that is being sent is not touched,
   and needs no room.
-* What was taken leaves with `done`; `back` puts it in front again, so it may be sent twice and is never skipped.
+* What was taken leaves with `done`; `back` puts it in front again, so it may be sent twice and is never skipped.  What
+  can never be sent is given up with `drop`, and counted in the gap.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """How many made room that nobody was told of yet, with the lowest and the highest of their numbers."""
+    """How many were dropped that nobody was told of yet, with the lowest and the highest of their numbers."""
 
     dropped: int
     first: int
@@ -72,6 +73,12 @@ class Ring:
             self._waiting.appendleft(held)
             self._make_room()
 
+    def drop(self) -> None:
+        """What was taken is given up."""
+        held, self._held = self._held, None
+        if held is not None:
+            self._lose(held.seq)
+
     def resize(self, room: int) -> None:
         """Hold so many from now on."""
         self._room = max(1, room)
@@ -90,7 +97,9 @@ class Ring:
 
     def _make_room(self) -> None:
         while len(self._waiting) > self._room:
-            seq = self._waiting.popleft().seq
-            self.dropped += 1
-            gap = self.gap or Gap(0, seq, seq)
-            self.gap = Gap(gap.dropped + 1, min(gap.first, seq), max(gap.last, seq))
+            self._lose(self._waiting.popleft().seq)
+
+    def _lose(self, seq: int) -> None:
+        self.dropped += 1
+        gap = self.gap or Gap(0, seq, seq)
+        self.gap = Gap(gap.dropped + 1, min(gap.first, seq), max(gap.last, seq))

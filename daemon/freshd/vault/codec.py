@@ -57,7 +57,7 @@ def _plain(value: object) -> object:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
-    if isinstance(value, frozenset):
+    if isinstance(value, frozenset | set):  # `frozenset & keys()` is a set
         return sorted(value)
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]

@@ -73,14 +73,14 @@ class Engine:
         self.demands += 1
         return self._lease or Shortfall("account-parked", "parked", "freshd enrol mail", 409)
 
-    def refused(self, account: str, fingerprint: str, status: int | None, code: str | None) -> str:
+    def refused(self, account: str, fingerprint: str, status: int | None, code: str | None, by: str = "") -> str:
         self.reports.append((fingerprint, status, code))
         self.suspect = fingerprint if self.says == "healing" else None
         if self.heals is not None and self.says == "healing":
             asyncio.get_running_loop().call_later(self.heals, self.publish)
         return self.says
 
-    def accepted(self, account: str, fingerprint: str) -> None:
+    def accepted(self, account: str, fingerprint: str, by: str) -> None:
         self.takes.append(fingerprint)
 
     def is_suspect(self, account: str, fingerprint: str) -> bool:
@@ -117,13 +117,17 @@ def ends(ended: Ended) -> Act:
 
 @dataclass
 class Script:
-    """A dialer that does one act after the other, the last one for ever.  `dials`: moment and token of each login."""
+    """A dialer that does one act after the other, the last one for ever.  `dials`: moment and token of each login.
+
+    closed, cut  logins that have ended, and goodbyes that a second cancellation cut short
+    """
 
     time: VirtualTime
     acts: list[Act]
     follows_lease: bool = False
     dials: list[tuple[float, str | None]] = field(default_factory=list)
     closed: int = 0
+    cut: int = 0
     log: list[str] = field(default_factory=list)
     goodbye: float = 0.0
 
@@ -134,9 +138,14 @@ class Script:
         try:
             return await act(lease, up)
         finally:
-            await asyncio.sleep(self.goodbye)
-            self.log.append("out")
-            self.closed += 1
+            try:
+                await asyncio.sleep(self.goodbye)
+            except asyncio.CancelledError:
+                self.cut += 1
+                raise
+            finally:
+                self.log.append("out")
+                self.closed += 1
 
     @property
     def gaps(self) -> list[float]:

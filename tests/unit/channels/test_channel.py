@@ -7,7 +7,9 @@ import asyncio
 import pytest
 
 from freshd.channels import pace
+from freshd.channels.dialer import Ended, Why
 from freshd.core.settings import ChannelSettings
+from freshd.tokens import Shortfall
 from tests.fakes.time import VirtualTime, run
 from tests.unit.channels.channel_parts import (
     AGAIN,
@@ -95,10 +97,191 @@ def test_losses_are_tried_again_ever_more_slowly(time: VirtualTime) -> None:
 
 
 def test_a_connection_that_held_ends_the_count_and_one_that_did_not_goes_on_with_it(time: VirtualTime) -> None:
-    stage = Stage(time, ends(LOST), ends(LOST), stays(pace.STEADY_SECONDS * 2, LOST), ends(LOST), stays(0.1, LOST))
+    lasting, short = pace.LASTING_SECONDS + 1, pace.LASTING_SECONDS - 1
+    stage = Stage(time, ends(LOST), ends(LOST), stays(lasting, LOST), ends(LOST), stays(short, LOST), ends(LOST))
+    stage.channel._held_with = stage.engine.lease("mail").fingerprint  # type: ignore[union-attr]
     run(time, stage.live(300))
-    assert stage.script.gaps[:4] == pytest.approx([1, 2, pace.STEADY_SECONDS * 2 + 1, 2])
-    assert stage.script.gaps[4] == pytest.approx(4.1)
+    assert stage.script.gaps[:4] == pytest.approx([1, 2, lasting + 1, 2])
+    assert stage.script.gaps[4:6] == pytest.approx([short + 4, 8])
+
+
+@pytest.mark.parametrize("ended", [LOST, AGAIN])
+def test_I6_connections_of_a_few_seconds_are_made_ever_more_slowly_and_told(time: VirtualTime, ended: Ended) -> None:
+    stage = Stage(time, stays(pace.STEADY_SECONDS + 0.1, ended))
+    run(time, stage.live(3600))
+    assert len(stage.script.dials) < 80
+    assert stage.told.count("channel.down") == 1
+    down = stage.told.index("channel.down")
+    assert stage.told[down:] == ["channel.down"]
+
+
+def test_connections_of_a_few_seconds_are_over_with_one_that_lasts(time: VirtualTime) -> None:
+    short = stays(pace.STEADY_SECONDS + 0.1, LOST)
+    stage = Stage(time, *[short] * (pace.LOSSES_MOST + 2), stays(1e6, LOST))
+    run(time, stage.live(3600))
+    assert stage.told[-2:] == ["channel.down", "channel.connected"]
+    assert stage.channel._bad.losses == 0
+
+
+@pytest.mark.parametrize("kick", [AGAIN, LOST])
+def test_a_password_that_changes_every_few_seconds_is_survived_at_once_each_time(
+    time: VirtualTime, kick: Ended
+) -> None:
+    rounds = pace.EXPLAINED_MOST // 2
+    acts = [act for _ in range(rounds) for act in (stays(10, kick), ends(REFUSED))]
+    stage = Stage(time, *acts, stays(1e6, LOST), engine=Engine(time, heals=0.05))
+    run(time, stage.live(3600))
+    away = 0.05 if kick is AGAIN else 1.05
+    assert sum(stage.script.gaps) == pytest.approx(rounds * (10 + away))
+    assert len(stage.engine.reports) == rounds
+    assert not {"channel.down", "channel.kept-out"} & set(stage.told)
+
+
+@pytest.mark.parametrize("ended", [LOST, AGAIN, REFUSED])
+def test_I6_leases_that_are_taken_and_refused_in_turn_end_in_the_alert_and_a_slow_pace(
+    time: VirtualTime, ended: Ended
+) -> None:
+    between = [] if ended is REFUSED else [ends(REFUSED)]
+    acts = [act for _ in range(3000) for act in (*between, stays(pace.STEADY_SECONDS + 0.5, ended))]
+    stage = Stage(time, *acts, engine=Engine(time, heals=0.05))
+    run(time, stage.live(3600))
+    assert len(stage.script.dials) < 300
+    assert len(stage.engine.reports) < 150
+    assert "channel.down" in stage.told
+    assert "channel.kept-out" not in stage.told
+
+
+def test_a_connection_that_newer_leases_alone_have_ended_has_lasted(time: VirtualTime) -> None:
+    stage = Stage(time, ends(LOST), stays(1e6, LOST), follows=True)
+
+    async def work() -> None:
+        life = asyncio.create_task(stage.live(1000))
+        for _ in range(3 * pace.EXPLAINED_MOST):
+            await asyncio.sleep(5)
+            stage.engine.publish()
+        assert stage.channel._bad.losses == 0
+        assert stage.channel._bad.explained < pace.LASTING_SECONDS / 5 + 1
+        await life
+
+    run(time, work())
+    assert len(stage.script.dials) == 2 + 3 * pace.EXPLAINED_MOST
+    assert stage.script.gaps[1:] == pytest.approx([4, *[5] * (3 * pace.EXPLAINED_MOST - 1)])
+
+
+def test_however_soon_newer_leases_follow_the_login_follows_them(time: VirtualTime) -> None:
+    stage = Stage(time, stays(1e6, LOST), follows=True)
+
+    async def work() -> None:
+        life = asyncio.create_task(stage.live(20))
+        for _ in range(5):
+            await asyncio.sleep(pace.STEADY_SECONDS / 4)
+            stage.engine.publish()
+        await life
+
+    run(time, work())
+    assert stage.script.gaps == pytest.approx([pace.STEADY_SECONDS / 4] * 5)
+
+
+def test_an_operators_call_begins_the_count_anew(time: VirtualTime) -> None:
+    stage = Stage(time, ends(LOST))
+
+    async def work() -> None:
+        life = asyncio.create_task(stage.live(110))
+        await asyncio.sleep(100)
+        dials = len(stage.script.dials)
+        stage.channel.call()
+        await life
+        assert stage.script.gaps[dials : dials + 2] == pytest.approx([1, 2])
+
+    run(time, work())
+
+
+@pytest.mark.parametrize("wait", [1e9, float("inf")])
+def test_no_more_than_an_hour_of_waiting_can_be_asked_for(time: VirtualTime, wait: float) -> None:
+    stage = Stage(time, ends(Ended(Why.LOST, "0x89", "busy", wait=wait)))
+    run(time, stage.live(3 * 3600 + 1))
+    assert stage.script.gaps == pytest.approx([3600] * 3)
+
+
+@pytest.mark.parametrize("broken", ["demand", "refused", "is_suspect"])
+def test_a_bug_outside_the_login_is_told_and_the_channel_goes_on_slowly(time: VirtualTime, broken: str) -> None:
+    engine = Engine(time, heals=0.5)
+    whole = getattr(engine, broken)
+
+    def breaks(*_: object) -> None:
+        raise KeyError("token-1 was here")
+
+    stage = Stage(time, ends(REFUSED), stays(1e6, LOST), engine=engine)
+
+    async def work() -> None:
+        setattr(engine, broken, breaks)
+        life = asyncio.create_task(stage.live(2 * pace.BUG_SECONDS))
+        await asyncio.sleep(pace.BUG_SECONDS / 2)
+        assert (stage.channel.view["state"], stage.channel.view["code"]) == ("waiting", "bug")
+        assert stage.told.count("bug") == 1
+        setattr(engine, broken, whole)
+        await life
+
+    run(time, work())
+    assert stage.told[-1] == "channel.connected"
+    assert stage.told.count("bug") == 1
+    assert "token-1" not in str(stage.events)
+
+
+def test_an_operator_need_not_wait_for_a_channel_that_met_a_bug(time: VirtualTime) -> None:
+    engine = Engine(time)
+    whole = engine.demand
+
+    async def breaks(*_: object) -> Shortfall:
+        raise KeyError
+
+    stage = Stage(time, stays(1e6, LOST), engine=engine)
+
+    async def work() -> None:
+        engine.demand = breaks  # type: ignore[method-assign,assignment]
+        life = asyncio.create_task(stage.live(20))
+        await asyncio.sleep(10)
+        engine.demand = whole  # type: ignore[method-assign]
+        stage.channel.call()
+        await life
+
+    run(time, work())
+    assert [at for at, _ in stage.script.dials] == pytest.approx([time.boot() - 10])
+
+
+@pytest.mark.parametrize("ended", [KICKED, WRONG, LOST])
+def test_an_operators_call_during_the_login_counts(time: VirtualTime, ended: Ended) -> None:
+    async def late(*_: object) -> Ended:
+        await asyncio.sleep(5)
+        return ended
+
+    stage = Stage(time, late, late, stays(1e6, LOST))
+
+    async def work() -> None:
+        life = asyncio.create_task(stage.live(100))
+        await asyncio.sleep(2)
+        stage.channel.call()
+        await life
+
+    run(time, work())
+    assert stage.script.gaps[0] == pytest.approx(5)
+    assert len(stage.script.dials) == (3 if ended is LOST else 2)
+
+
+def test_a_call_before_the_login_is_answered_by_it(time: VirtualTime) -> None:
+    engine = Engine(time)
+    engine.withdraw()
+    stage = Stage(time, ends(KICKED), engine=engine)
+
+    async def work() -> None:
+        life = asyncio.create_task(stage.live(100))
+        await asyncio.sleep(2)
+        stage.channel.call()
+        engine.publish()
+        await life
+
+    run(time, work())
+    assert len(stage.script.dials) == 1
 
 
 def test_what_the_other_side_asks_for_is_waited(time: VirtualTime) -> None:

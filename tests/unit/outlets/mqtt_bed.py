@@ -55,6 +55,7 @@ class Broker:
     denied   topics that are refused
     deaf     whether it throws away what it acknowledges; None: nobody can tell
     lost     so many acknowledgements will not come: the message has arrived, the connection ends
+    hates    topics on which it hangs up
     mute     nothing is answered any more
     slow     seconds that an acknowledgement takes
     """
@@ -63,6 +64,7 @@ class Broker:
     denied: set[str] = field(default_factory=set)
     deaf: bool | None = False
     lost: int = 0
+    hates: set[str] = field(default_factory=set)
     mute: bool = False
     down: bool = False
     slow: float = 0.0
@@ -75,6 +77,9 @@ class Broker:
             await asyncio.get_running_loop().create_future()
         if self.down:
             raise WireDown("gone", "none")
+        if topic in self.hates:
+            self.down = True
+            raise WireDown("the broker hung up", "none")
         if topic in self.denied or "*" in self.denied:
             raise PublishRefused("refused with 0x87", "let it")
         self.published.append((topic, payload, qos, retain))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from freshd.core.events import CATALOGUE, Event
 from freshd.core.model import Secret
-from freshd.outlets.message import TEXT_MOST, health_topic, of_event, of_gap, of_health
+from freshd.outlets.message import MESSAGE_MOST, TEXT_MOST, health_topic, of_event, of_gap, of_health
 from freshd.outlets.refusals import QUIET_SECONDS, Refusals
 from freshd.outlets.ring import Entry, Gap
 from tests.unit.outlets.mqtt_bed import health_of
@@ -58,6 +58,37 @@ def test_texts_are_bounded_and_numbers_are_numbers() -> None:
     fields = told(Event("bug", None, {"long": "x" * 10_000, "nan": float("nan"), "inf": float("inf"), "yes": True}))
     assert len(fields["fields"]["long"]) == TEXT_MOST
     assert fields["fields"] | {"long": ""} == {"long": "", "nan": None, "inf": None, "yes": True}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {f"f{number}": "x " * 2000 for number in range(5)},
+        {"all": ["\N{SNOWMAN}" * 100] * 500},
+        {f"name{number}" * 50: number for number in range(3000)},
+        {"deep": {f"a{one}": {f"b{two}": ["x" * 90] * 9 for two in range(9)} for one in range(9)}},
+    ],
+)
+def test_a_message_is_bounded_however_much_there_is_to_say(fields: dict[str, Any]) -> None:
+    message = of_event("p", Entry(7, 0.0, Event("account.parked", "bot", fields)), "e0e0")
+    health = of_health(health_of("bot", reason="x " * 3000, more={"stock": fields, **fields}))
+    assert max(len(message.payload), len(health)) <= MESSAGE_MOST
+    document, shown = json.loads(message.payload), json.loads(health)
+    assert (document["name"], document["seq"], document["account"], document["cut"]) == (
+        "account.parked",
+        7,
+        "bot",
+        True,
+    )
+    assert document["remedy"] == "freshd explain bot"
+    assert (shown["account"], shown["phase"], shown["cut"]) == ("bot", "live", True)
+    assert shown["reason"].startswith("x x x")
+
+
+def test_what_is_short_enough_is_told_whole() -> None:
+    assert "cut" not in told(Event("bug", None, {"text": "x" * TEXT_MOST}))
+    cut = told(Event("bug", None, {"one": "x" * TEXT_MOST, "two": "y" * TEXT_MOST}))
+    assert (cut["cut"], len(cut["fields"]["one"]), len(cut["fields"]["two"])) == (True, 512, 512)
 
 
 @given(st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.floats() | st.text()))

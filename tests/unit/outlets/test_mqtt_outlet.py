@@ -10,7 +10,7 @@ import pytest
 
 from freshd.core.events import CATALOGUE, Event, Severity
 from freshd.errors import WireDown
-from freshd.outlets.mqtt import GAP_SECONDS, LOOK_SECONDS, Counts, MqttOutlet
+from freshd.outlets.mqtt import GAP_SECONDS, LOOK_SECONDS, STRIKES_MOST, Counts, MqttOutlet
 from freshd.outlets.refusals import QUIET_SECONDS
 from tests.fakes.time import VirtualTime
 from tests.unit.outlets.mqtt_bed import SETTINGS, STATUS, Accounts, Broker, World, events, health_of, settle
@@ -405,6 +405,87 @@ def test_a_thousand_accounts_do_not_hold_events_up() -> None:
             assert len(broker.retained) < 1000
             await asyncio.sleep(60)
             assert len(broker.retained) == 1001
+
+    world.live(work)
+
+
+# -- a broker that hangs up --------------------------------------------------------------------------------------------
+
+
+async def meets(world: World, broker: Broker, times: int) -> None:
+    """So many connections, each for as long as it is up."""
+    for _ in range(times):
+        broker.down = False
+        async with world.connected(broker):
+            await settle()
+
+
+def test_an_event_that_ends_one_connection_after_the_other_is_given_up_and_told() -> None:
+    world, broker = World(), Broker(hates={events("climb.started")})
+
+    async def work() -> None:
+        world.say(1, "climb.started")
+        world.say(2)
+        await meets(world, broker, STRIKES_MOST - 1)
+        assert world.outlet.counts == Counts(0, 0, 0, 3)
+        await meets(world, broker, 2)
+
+    world.live(work)
+    assert broker.names == ["outlet.dropped", "refresh.succeeded", "refresh.succeeded"]
+    assert world.outlet.counts == Counts(2, 1, 0, 0)
+    dropped = next(event for event in world.events if event.name == "outlet.dropped")
+    assert dict(dropped.fields) == {"dropped": 1, "first_seq": 1, "last_seq": 1}
+
+
+def test_an_event_is_given_up_also_where_another_finds_first_that_the_connection_has_ended() -> None:
+    world = World()
+
+    async def work() -> None:
+        world.say(1, "climb.started")
+        for number in range(STRIKES_MOST):
+            broker = Broker(slow=0.6)
+            async with world.connected(broker):
+                assert broker.names == []
+                assert world.outlet.counts == Counts(0, 0, 0, 1), number
+        assert world.outlet.counts == Counts(0, 1, 0, 0)
+
+    world.live(work)
+
+
+def test_only_the_same_event_again_and_again_is_given_up() -> None:
+    world, broker = World(), Broker()
+
+    async def work() -> None:
+        world.say(1, "climb.started")
+        world.say(1)
+        for name in ("climb.started", "refresh.succeeded"):
+            broker.hates = {events(name)}
+            await meets(world, broker, STRIKES_MOST - 1)
+        broker.hates = set()
+        await meets(world, broker, 1)
+
+    world.live(work)
+    assert broker.names == ["climb.started", "refresh.succeeded"]
+    assert world.outlet.counts == Counts(2, 0, 0, 0)
+
+
+def test_connections_that_are_closed_on_purpose_or_carry_nothing_are_no_events_fault() -> None:
+    world = World()
+
+    async def work() -> None:
+        world.say(1)
+        for _ in range(2 * STRIKES_MOST):
+            broker = Broker(slow=0.6)
+            async with world.connected(broker):
+                assert broker.names == []
+            broker.mute = True
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(10):
+                    await world.outlet.farewell(broker)
+        await meets(world, Broker(mute=True), 2 * STRIKES_MOST)
+        assert world.outlet.counts == Counts(0, 0, 0, 1)
+        await meets(world, (broker := Broker()), 1)
+        assert broker.names == ["refresh.succeeded"]
 
     world.live(work)
 

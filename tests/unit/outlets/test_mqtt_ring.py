@@ -92,7 +92,9 @@ def test_a_smaller_ring_drops_at_once_and_an_empty_one_counts_on() -> None:
 
 
 @settings(max_examples=300)
-@given(room=st.integers(1, 5), steps=st.lists(st.sampled_from(["put", "take", "done", "back", "told", "fewer"])))
+@given(
+    room=st.integers(1, 5), steps=st.lists(st.sampled_from(["put", "take", "done", "back", "drop", "told", "fewer"]))
+)
 def test_every_event_is_sent_or_counted_and_never_out_of_order(room: int, steps: list[str]) -> None:
     ring, put, sent, told = Ring(room), 0, [], 0
     for step in steps:
@@ -107,8 +109,8 @@ def test_every_event_is_sent_or_counted_and_never_out_of_order(room: int, steps:
             if held is not None:
                 sent.append(held.seq)
             ring.done()
-        elif step == "back":
-            ring.back()
+        elif step in ("back", "drop"):
+            getattr(ring, step)()
         elif step == "told" and ring.gap is not None:
             told += ring.gap.dropped
             ring.told(ring.gap)
@@ -123,3 +125,14 @@ def test_every_event_is_sent_or_counted_and_never_out_of_order(room: int, steps:
     assert len(sent) + ring.dropped == put
     if ring.gap is not None:
         assert ring.gap.first <= ring.gap.last
+
+
+def test_what_is_given_up_is_counted_as_dropped() -> None:
+    ring = filled(5, 3)
+    ring.drop()
+    assert (ring.dropped, len(ring)) == (0, 3)
+    ring.take()
+    ring.drop()
+    ring.drop()
+    assert (ring.dropped, ring.gap, len(ring)) == (1, Gap(1, 1, 1), 2)
+    assert drained(ring) == [2, 3]

@@ -13,7 +13,7 @@ from freshd.core.model import Grant, Record, Secret
 from freshd.core.outcome import Lost, NotSent, Performed
 from freshd.errors import FreshdError, NeedsConsent, NotPossible
 from freshd.ports import Asked, Provider
-from freshd.providers.cloudbase.flow import Flow, Ticket, flow_of
+from freshd.providers.cloudbase.flow import REST_SECONDS, Flow, Ticket, flow_of
 from freshd.providers.cloudbase.ways import PasswordRefused
 from freshd.providers.form import claims_of
 from tests.unit.providers.cloudbase_parts import (
@@ -347,6 +347,19 @@ async def test_two_wrong_answers_are_two_challenges_and_then_ten_minutes_of_rest
     asked, record = await asked_for(provider, record)
     assert asked.picture == GIF
     assert flow_of(record) == Flow("signin")
+
+
+@pytest.mark.parametrize("rung", ["captcha-check", "captcha"])
+async def test_while_a_captcha_rests_no_answer_is_sent_whoever_was_asked_before(rung: str) -> None:
+    clock, http = Clock(), FakeHttp()
+    provider = made("password", http, clock)
+    record = with_secrets(captcha=Flow("signin").refused(SENT).refused(SENT).secret.reveal())
+    clock.pass_by(REST_SECONDS - 1.0)
+    with pytest.raises(NotPossible, match="answered already"):
+        await provider.prepare(rung, record)
+    clock.pass_by(1.0)
+    assert await provider.prepare(rung, record)
+    assert http.calls == []
 
 
 async def test_two_operators_get_one_challenge_and_the_second_answer_is_told_that_it_is_answered() -> None:

@@ -344,6 +344,14 @@ def test_tokens_other_than_bearer_are_the_configurations() -> None:
     assert rejected(judge(reply(without({**GOOD, "token_type": "mac"}, "refresh_token")))).code == "token_type"
 
 
+@pytest.mark.parametrize("rung", ["refresh", "signin"])
+def test_a_token_that_comes_back_with_a_refusal_is_no_successor(rung: str) -> None:
+    echo = {"error": "invalid_grant", "error_description": "m.FAKE-r1", "refresh_token": "m.FAKE-r1"}
+    assert isinstance(judge(reply(echo, 400), rung), Rejected)
+    broken = json.dumps({"refresh_token": "m.FAKE-r1", "token_type": "Bearer"}).encode()[:-3]
+    assert isinstance(judge(reply(broken, complete=False), rung), Unreadable)
+
+
 SPOILED: list[tuple[dict[str, Any], int]] = [
     ({"error": "internal", "error_code": 13}, 500), ({"error": "invalid_grant"}, 400), ({"code": "SYS_ERR"}, 200),
     ({"error_code": "8"}, 429), ({"access_token": None}, 200), ({"token_type": "mac"}, 200), ({"error": ["x"]}, 200),

@@ -218,6 +218,13 @@ def test_the_way_round_keeps_the_lineage() -> None:
     assert made.secrets == {"refresh_token": Secret(newer), "payload": Secret("tenant-a")}
 
 
+@pytest.mark.parametrize(("rung", "payload"), [("patch", "tenant-a"), ("payload", "tenant-b")])
+def test_a_change_keeps_what_else_the_grant_holds(rung: str, payload: str) -> None:
+    held = record(WITH_PAYLOAD, payload="tenant-a", note="n-1")
+    made = grant(judge(ok(refreshToken=jwt(payload=payload, jti="2"), accessToken=ACCESS), rung, of=held))
+    assert (made.secrets["note"], made.secrets["payload"]) == (Secret("n-1"), Secret(payload))
+
+
 def test_the_way_round_without_a_new_refresh_token_keeps_the_old_one() -> None:
     judged = judge(ok(accessToken=ACCESS), "patch", of=record(WITH_PAYLOAD))
     assert change(judged).grant is None

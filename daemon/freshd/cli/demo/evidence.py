@@ -136,6 +136,34 @@ class FutuEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class AunEvidence:
+    """What only an agent leaves behind.
+
+    tally     account → the gateway's own count: sessions, how they ended
+    sessions  account → sessions at the end of the run
+    """
+
+    tally: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    sessions: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MqttEvidence:
+    """What only a login at the MQTT broker leaves behind.
+
+    account  whose token is the password there
+    changes  when it got another password; logins: when it was let in, by the broker's own log
+    events   that the subscriber heard; lost: numbers between them that never came
+    """
+
+    account: str
+    changes: Sequence[float] = ()
+    logins: Sequence[float] = ()
+    events: int = 0
+    lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """A whole run.
 
@@ -143,7 +171,10 @@ class Evidence:
     kills     SIGKILLs that ended a daemon; comebacks: times it answered again afterwards
     storms    from the first to the last moment of each
     revoked   fingerprint → when the OAuth 2.0 service was told to refuse that token
-    voided    the same of Feishu's tokens and of brokers' signatures
+    voided    the same of other services' tokens and of brokers' signatures
+    struck    what was done to an account beside → account → when, each time: `store` (told that its login is dead),
+              `session` (its gateway login was ended), `stranger` (somebody else signed in)
+    mqtt      None where this machine has no broker
     events    the daemon's log, one mapping per line
     deaths    ends of the daemon that nobody had asked for
     troubles  what kept the demo itself from doing what it had planned
@@ -158,7 +189,10 @@ class Evidence:
     storms: Sequence[Interval] = ()
     revoked: Mapping[str, float] = field(default_factory=dict)
     voided: Mapping[str, float] = field(default_factory=dict)
+    struck: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
     futu: FutuEvidence = field(default_factory=FutuEvidence)
+    aun: AunEvidence = field(default_factory=AunEvidence)
+    mqtt: MqttEvidence | None = None
     events: Sequence[Mapping[str, Any]] = ()
     deaths: int = 0
     troubles: Sequence[str] = ()

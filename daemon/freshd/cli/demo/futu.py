@@ -16,16 +16,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from freshd.cli.demo.cast import BROKER, FUTU
-from freshd.cli.demo.evidence import AccountEvidence, Arrival, Evidence, Held, Turn
+from freshd.cli.demo.evidence import AccountEvidence, Evidence, Held, Turn
 from freshd.cli.demo.lapses import HEALING_SECONDS, overlap
+from freshd.cli.demo.sequence import Step, follow
 
 FUTU_NAMES: Final = ("repulls", "authority_calls", "authority_too_soon", "sms")
 NO_CID: Final = "20029"
-GRANTED: Final = "granted"
-Step = tuple[str, bool]
 EXPIRED: Final[Sequence[Step]] = (("broker_auth", False), ("repull", True), ("broker_auth", True))
 NO_CODE: Final[Sequence[Step]] = (("repull", False), ("repull", True), ("broker_auth", True))
-"""Calls that must follow each other, others in between: operation, and whether it was granted."""
 
 
 def counts(name: str, evidence: Evidence) -> dict[str, int]:
@@ -77,7 +75,7 @@ def _expired(brokers: Sequence[AccountEvidence], expired: Mapping[str, float]) -
         yield "no code of a broker had expired"
     for one in brokers:
         since = expired.get(one.name)
-        if since is not None and not _follow(one.arrivals, since, EXPIRED):
+        if since is not None and not follow(one.arrivals, since, EXPIRED):
             yield f"{one.name}: its code expired, and no new one was asked for and taken"
 
 
@@ -93,7 +91,7 @@ def _refused(brokers: Sequence[AccountEvidence], evidence: Evidence) -> Iterator
         withdrawn = (event for event in evidence.events if event.get("event") == "lease.withdrawn")
         if not any(event.get("account") == one.name for event in withdrawn):
             yield f"{one.name}: what {NO_CID} makes void was not forgotten"
-        if not _follow(one.arrivals, since, NO_CODE):
+        if not follow(one.arrivals, since, NO_CODE):
             yield f"{one.name} was told {NO_CID}, and no new code was had and taken"
 
 
@@ -129,15 +127,6 @@ def _is_mended(diary: Sequence[Held]) -> bool:
         token in refused and any(login.at > at and login.token != token for login in logins)
         for token, at in reported.items()
     )
-
-
-def _follow(calls: Sequence[Arrival], since: float, steps: Sequence[Step]) -> bool:
-    """Whether these calls came after a moment, in this order."""
-    left = list(steps)
-    for call in sorted(calls, key=lambda one: one.at):
-        if left and call.at >= since and (call.operation, call.outcome == GRANTED) == left[0]:
-            left.pop(0)
-    return not left
 
 
 def _count(one: AccountEvidence, operation: str) -> int:

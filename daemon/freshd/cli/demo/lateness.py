@@ -26,12 +26,14 @@ RESTING = "live"
 GRANTED = "granted"
 MAKES_LEASE = frozenset({"broker_auth", "authority"})
 """The operations of Futu's stand-in whose answer is a lease."""
+NO_RENEWAL = frozenset({"auth.connect"})
+"""Calls that an account's books hold and that renew nothing."""
 
 
 def lateness(arrivals: Sequence[Arrival], samples: Sequence[Sample], downs: Sequence[Interval]) -> list[float]:
     """Seconds late, for every renewal whose due moment was seen."""
     found = []
-    for before, after in itertools.pairwise(arrivals):
+    for before, after in itertools.pairwise(call for call in arrivals if call.operation not in NO_RENEWAL):
         if before.outcome != GRANTED:
             continue
         due_at = _due(samples, before.at, after.at)

@@ -11,13 +11,23 @@ Rules
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from freshd.cli.demo.cast import BROKER, CLIENT, FEISHU, FEISHU_APP, FUTU, LOGIN_WINDOW_S, REPULL_WINDOW_S, Role
-from freshd.cli.demo.configuration import FUTU_ACCOUNT, GRACE_S
+from freshd.cli.demo.cast import (
+    BROKER,
+    CLIENT,
+    CUSTOM,
+    FEISHU_APP,
+    FUTU,
+    LOGIN_WINDOW_S,
+    REPULL_WINDOW_S,
+    Role,
+)
+from freshd.cli.demo.configuration import CLOUD_DEVICE, FUTU_ACCOUNT, GRACE_S
 from freshd.cli.demo.service import Service
 
 UID: Final = 90000001
@@ -28,6 +38,12 @@ KEEPALIVE_S: Final = 2.0
 """Between two heartbeats of a trading connection; really half a minute."""
 RECORD: Final = ("account", "uid", "user_attribution", "device_id", "rand_key", "tgtgt", "device_sig", "web_sig")
 """What of another client's record freshd takes over."""
+AGENT: Final = ("private_key", "cert", "refresh_token")
+"""The same of an agent's."""
+PERSON: Final = 8
+"""Number of the user at GeniusAuth."""
+LOGIN_S: Final = 2_592_000
+"""Life of a login there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +76,15 @@ def promises(role: Role) -> dict[str, Any]:
 
 def _open(service: Service, role: Role) -> Opening:
     secret = secrets.token_urlsafe(24) if role.has_secret else ""
-    if role.kind in (FEISHU, FEISHU_APP):
-        return _feishu(service, role, secret)
+    match role.kind:
+        case "feishu" | "feishu-app":
+            return _feishu(service, role, secret)
+        case "geniusauth":
+            return _genius(service, role, secret)
+        case "aun":
+            return _agent(service, role)
+        case "cloudbase":
+            return _cloud(service, role)
     service.promise(promises(role))
     if role.contract == "issue":
         service.register(role.name, secret)
@@ -82,6 +105,32 @@ def _feishu(service: Service, role: Role, secret: str) -> Opening:
     wish = {"label": role.label, "app_id": role.app_id}
     pair = service.ask("POST", "/feishu/mint", wish)["grants"][0]
     return Opening(secret, {"refresh_token": str(pair["refresh_token"])})
+
+
+def _genius(service: Service, role: Role, secret: str) -> Opening:
+    """The application, and a login of its user."""
+    service.ask("POST", "/geniusauth/apps", {"app_code": role.app_id, "secret": secret})
+    service.ask("PATCH", "/geniusauth/constants", {"label": role.label, "GENIUS_SIM_ACCESS_TTL_S": role.life_s})
+    wish = {"label": role.label, "app_code": role.app_id, "uid": PERSON, "valid_s": LOGIN_S}
+    login = service.ask("POST", "/geniusauth/mint", wish)["grants"][0]
+    return Opening(secret, {"refresh_token": str(login["refresh_token"])})
+
+
+def _agent(service: Service, role: Role) -> Opening:
+    """The agent, as another client has registered it."""
+    service.ask("PATCH", "/aun/constants", {"aid": role.aid, "AUN_SIM_ACCESS_TTL_S": role.life_s})
+    record = service.ask("POST", "/aun/mint", {"label": role.label, "aid": role.aid})["agents"][0]
+    return Opening(grant={name: str(record[name]) for name in AGENT})
+
+
+def _cloud(service: Service, role: Role) -> Opening:
+    """A user, who signs in by itself: with tickets that the environment's key makes, or by its device."""
+    service.ask("PATCH", "/cloudbase/constants", {"label": role.label, "CLOUDBASE_SIM_ACCESS_TTL_S": role.life_s})
+    if role.method == CUSTOM:
+        service.ask("POST", "/cloudbase/users", {"label": role.label, "uid": role.name})
+        return Opening(json.dumps(service.ask("POST", "/cloudbase/keys", {})))
+    service.ask("POST", "/cloudbase/users", {"label": role.label, "device_id": CLOUD_DEVICE})
+    return Opening()
 
 
 def _constants(platform: Role, brokers: Sequence[Role], scale: float) -> dict[str, object]:

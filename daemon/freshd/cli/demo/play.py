@@ -7,11 +7,12 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from freshd.cli.demo import script
-from freshd.cli.demo.cast import Role, cast, scale_of
-from freshd.cli.demo.evidence import AccountEvidence, Arrival, Evidence, FutuEvidence, Met
+from freshd.cli.demo.broker import why_not
+from freshd.cli.demo.cast import AUN, Role, cast, scale_of
+from freshd.cli.demo.evidence import AccountEvidence, Arrival, AunEvidence, Evidence, FutuEvidence, Met, MqttEvidence
 from freshd.cli.demo.monitor import Monitor
 from freshd.cli.demo.openings import UID
 from freshd.cli.demo.props import Props
@@ -21,6 +22,9 @@ from freshd.cli.demo.stage import Stage, StageFailed
 from freshd.cli.demo.story import FOOTER, Narrator, epilogue
 from freshd.cli.demo.table import CLOSING_HEAD, Row, View, closing_row
 from freshd.cli.demo.traders import Floor
+
+if TYPE_CHECKING:
+    from freshd.cli.demo.clerk import Clerk, Witness
 
 FIRST_LEASES_S: Final = 20.0
 LAST_ACT_S: Final = 30.0
@@ -40,9 +44,11 @@ class Wishes:
 
 def play(wishes: Wishes, view: View) -> Verdict:
     """One run.  Raises StageFailed where it could not even begin."""
-    with Stage(cast(wishes.duration), scale_of(wishes.duration), no_keyring=wishes.no_keyring) as stage:
+    missing, scale = why_not(), scale_of(wishes.duration)
+    roles = cast(wishes.duration, has_broker=not missing)
+    with Stage(roles, scale, no_keyring=wishes.no_keyring) as stage:
         run = _Run(wishes, view, stage)
-        verdict = judge(run.perform())
+        verdict = judge(run.perform(missing))
     _close(view, verdict, stage.roles)
     return verdict
 
@@ -60,15 +66,20 @@ class _Run:
         self._floor = Floor(
             stage.roles, stage.setting.socket, stage.service, self._note, deaf=wishes.sabotage == "deaf"
         )
+        self._bus = _bus(stage, wishes.sabotage)
         self._told = 0
         self._broken: list[BaseException] = []
 
-    def perform(self) -> Evidence:
-        """Everything up to the evidence."""
+    def perform(self, missing: str = "") -> Evidence:
+        """Everything up to the evidence; `missing`: why no MQTT broker plays."""
         stage = self._stage
+        if self._bus is not None:
+            self._bus[1].start()
         stage.start_daemon()
         self._enrol()
-        self._introduce()
+        self._introduce(missing)
+        if self._bus is not None:
+            self._bus[0].start()
         self._crowd.start()
         self._floor.start()
         self._monitor.start()
@@ -80,6 +91,8 @@ class _Run:
         self._crowd.stop()
         self._floor.stop()
         ended = time.time()
+        if self._bus is not None:
+            self._bus[0].stop()
         stage.look_after(ended)
         self._monitor.stop()
         self._narrate()
@@ -93,19 +106,24 @@ class _Run:
                 client.call("POST", f"/v1/accounts/{name}/import", {"secrets": dict(opening.grant)})
         client.close()
 
-    def _introduce(self) -> None:
+    def _introduce(self, missing: str) -> None:
         stage, say = self._stage, self._view.say
         lives = [role.life_s for role in stage.roles]
         lost = ", ".join(role.name for role in stage.roles if role.is_lost)
         said = next((event for event in stage.events if event.get("event") == "daemon.started"), {})
         say(f"freshd, the real daemon (freshd run, pid {stage.pid}), owns the secrets of {len(lives)} accounts.")
-        say("A sandbox stands in for an OAuth 2.0 service, for Feishu, and for Futu with two brokers.")
+        say("A sandbox stands in for an OAuth 2.0 service, Feishu, GeniusAuth, CloudBase, AUN, Futu and two brokers.")
         say(f"It hands out tokens that live {min(lives):g} to {max(lives):g} s, and breaks on purpose.")
         say(
             f"{len(lives) * EACH} readers, {EACH} for each account, ask freshd's socket for a token every "
             f"{POLL_SECONDS:g} s and try it at the service."
         )
         say(f"{len(self._floor.traders)} programs hold a trading connection each, logged in with a broker's token.")
+        say("freshd itself holds the agent's login at a gateway of AUN.")
+        if missing:
+            say(f"Not shown: a login at an MQTT broker, for this machine has no {missing}.")
+        else:
+            say("It holds one at an MQTT broker too, mosquitto, where each new token of meter becomes its password.")
         say(f"Custodian: {said.get('custodian')}; placement: {said.get('placement')}. It is {stage.custody.words}.")
         say(f"One account, {lost}, will lose an answer that nobody can get back: it must end parked, with a remedy.")
         say()
@@ -132,9 +150,12 @@ class _Run:
             time.sleep(TICK_S)
 
     def _act(self, props: Props, began: float) -> None:
+        last = began
         try:
             for act in script.acts(self._wishes.sabotage):
-                time.sleep(max(0.0, began + act.at * self._wishes.duration - time.time()))
+                due = max(began + act.at * self._wishes.duration, last + act.apart)
+                time.sleep(max(0.0, due - time.time()))
+                last = time.time()
                 act.play(props)
                 if act.settles:
                     script.wait_for_renewals(props, time.time())
@@ -170,7 +191,7 @@ class _Run:
         return Evidence(
             began=began, ended=ended, accounts=[self._account(role) for role in stage.roles], downs=tuple(stage.downs),
             kills=stage.kills, comebacks=stage.comebacks, storms=tuple(props.storms), revoked=props.revoked,
-            voided=props.voided, futu=self._futu(props),
+            voided=props.voided, struck=props.struck, futu=self._futu(props), aun=self._aun(), mqtt=self._mqtt(),
             events=tuple(stage.events), deaths=stage.deaths,
             troubles=[f"the script broke off: {error}" for error in self._broken],
         )  # fmt: skip
@@ -178,6 +199,20 @@ class _Run:
     def _futu(self, props: Props) -> FutuEvidence:
         tally = self._stage.service.tally(UID)
         return FutuEvidence(tally, props.expired, props.told_no_cid, props.cut, self._floor.diaries())
+
+    def _aun(self) -> AunEvidence:
+        agents = [role for role in self._stage.roles if role.kind == AUN]
+        tallies, sessions = self._stage.service.gateway()
+        return AunEvidence(
+            {role.name: tallies.get(role.aid, {}) for role in agents},
+            {role.name: sessions.count(role.aid) for role in agents},
+        )
+
+    def _mqtt(self) -> MqttEvidence | None:
+        if self._bus is None or self._stage.broker is None:
+            return None
+        self._bus[1].stop()
+        return self._bus[1].evidence(self._stage.broker)
 
     def _account(self, role: Role) -> AccountEvidence:
         page = self._stage.service.page(role.label)
@@ -196,6 +231,15 @@ class _Run:
             lost=sum(1 for commit in page["commits"] if commit["doubt"] == "lost_after_commit"),
             final=self._monitor.now.get(role.name, {}),
         )
+
+
+def _bus(stage: Stage, sabotage: str) -> tuple[Clerk, Witness] | None:
+    """Those around the MQTT broker, where there is one."""
+    if stage.broker is None:
+        return None
+    from freshd.cli.demo.clerk import Clerk, Witness
+
+    return Clerk(stage.broker, stage.broker.user, stage.setting.socket, sabotage), Witness(stage.broker)
 
 
 def _in(moment: object, now: float) -> str:

@@ -5,6 +5,7 @@
 | oauth2 | `GET /userinfo` |
 | feishu | `GET /open-apis/authen/v1/user_info`; what counts is the code in the answer |
 | feishu-app | `GET /userinfo` of the sandbox: Feishu has no call that every app may make |
+| geniusauth, aun, cloudbase | the same: calls of their own would fill the books in which renewals are looked up |
 | futu, futu-broker | a login at the trading connection's stand-in |
 """
 
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
-from freshd.cli.demo.cast import BROKER, FEISHU, FEISHU_APP, FUTU, Role
+from freshd.cli.demo.cast import AUN, BROKER, FEISHU, FEISHU_APP, FUTU, GENIUS, Role
 from freshd.cli.demo.evidence import Met
 from freshd.cli.demo.service import Service
 from freshd.cli.demo.trade import OK, Trade
@@ -24,8 +25,8 @@ from freshd.client import Token
 
 SERVICE_SECONDS: Final = 5.0
 USER_INFO: Final = "/open-apis/authen/v1/user_info"
-TENANT_REFUSED: Final = "99991663"
-"""What any call of Feishu says to a tenant token that is not valid."""
+REFUSED: Final = {FEISHU_APP: "99991663", GENIUS: "31", AUN: "4001"}
+"""What any call of these services says to a token that is not valid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def till_of(role: Role, service: Service) -> Till:
         return Login(service.trade_url)
     if role.kind == FEISHU:
         return Call(service.base_url, USER_INFO, None)
-    return Call(service.base_url, "/userinfo", TENANT_REFUSED if role.kind == FEISHU_APP else "")
+    return Call(service.base_url, "/userinfo", REFUSED.get(role.kind, ""))
 
 
 class Call:

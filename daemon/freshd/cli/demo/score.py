@@ -5,20 +5,20 @@ the daemon's log (a code for the stock is no renewal, and is counted apart), eve
 diaries and the service's books.
 
 Every account is held to the same: no gap but healing, no spent token, still renewing.  What must have happened for the
-run to prove anything is demanded of each service by itself (`feishu`, `futu`; of OAuth 2.0 here), so that nothing that
-one of them shows stands for what another one did not.
+run to prove anything is demanded of each service by itself (in the file of its name; of OAuth 2.0 here), so that
+nothing that one of them shows stands for what another one did not.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from freshd.cli.demo import feishu, futu
-from freshd.cli.demo.cast import BROKER, FUTU, OAUTH2
+from freshd.cli.demo import aun, cloudbase, feishu, futu, geniusauth, mqtt
+from freshd.cli.demo.cast import AUN, BROKER, CLOUD, FUTU, OAUTH2
 from freshd.cli.demo.evidence import AccountEvidence, Evidence
 from freshd.cli.demo.lapses import Lapses, lapses
 from freshd.cli.demo.lateness import lateness, percentile, waits
@@ -31,7 +31,11 @@ RENEWALS_SHARE = 0.5
 UNWATCHED_MOST_S = 3.0
 """A reader that proved nothing for longer than this might have missed something: the machine was too busy to judge."""
 STOCKS = "repull"
-ANSWERED = frozenset({"granted", "early", "pending", "answered"})
+ANSWERED = frozenset({"granted", "early", "pending", "answered", "ok"})
+MORE: Mapping[str, Callable[[str, Evidence], dict[str, int]]] = {
+    FUTU: futu.counts, BROKER: futu.counts, AUN: aun.counts, CLOUD: cloudbase.counts
+}  # fmt: skip
+JUDGES = (feishu, futu, geniusauth, aun, cloudbase, mqtt)
 AT_WORK = frozenset({"live", "spending"})
 JSON_NAMES = (
     "name", "refreshes", "heals", "reads", "late_p99_s", "spent_uses", "doubtful_replays", "gap_s", "expected_parked",
@@ -45,7 +49,7 @@ class AccountScore:
     gap_s      all of it; `healing_s` is the part between a revocation and the healed token, which nobody can avoid
     broken_s   the rest of the gap: must be nothing
     down_s     no part of the gap
-    more       of accounts at Futu: see `futu.counts`
+    more       what only its service counts: see `counts` in the file of its name
     """
 
     name: str
@@ -92,7 +96,7 @@ def judge(evidence: Evidence) -> Verdict:
     """All accounts, then everything that is not as it should be."""
     told = Counter((kind_of(event), str(event.get("account"))) for event in evidence.events)
     accounts = tuple(_score(one, evidence, told) for one in evidence.accounts)
-    failures = [*_happenings(evidence, accounts), *feishu.failures(evidence), *futu.failures(evidence)]
+    failures = [*_happenings(evidence, accounts), *(line for one in JUDGES for line in one.failures(evidence))]
     for one, score in zip(evidence.accounts, accounts, strict=True):
         failures += _expected(one, score) if one.expected_parked else _healthy(one, score, evidence)
         failures += _never(score)
@@ -131,7 +135,7 @@ def _score(one: AccountEvidence, evidence: Evidence, told: Mapping[tuple[str, st
         failed_calls=sum(1 for call in one.arrivals if call.outcome not in ANSWERED) + one.lost,
         phase=str(one.final.get("phase", "unknown")),
         remedy=str(one.final.get("remedy") or ""),
-        more=futu.counts(one.name, evidence) if one.kind in (FUTU, BROKER) else {},
+        more=MORE.get(one.kind, mqtt.counts)(one.name, evidence),
     )
 
 

@@ -5,9 +5,13 @@
 | 5 % | the code that `futu-hk` has in stock ends; the next time that `futu-us` asks for one it is told 20029 |
 | 5 % | an answer each is lost after the service's commit: `chat`, `photos`, `deploy-bot` can recover, `bank` cannot |
 | 28 % | `futu-hk` cuts its trading connections and refuses the signature in use |
-| 28 % | the services revoke the tokens of `mail`, `backup`, `metrics-bot` and `feishu-user` |
+| 28 % | somebody else signs in as `cloud-bot`, which ends its session |
+| 29 % | the services revoke the tokens of `mail` and `backup`, then of `metrics-bot` and `feishu-user` |
+| 31 % | `agent`'s access token is revoked, and its gateway login is ended |
+| 32 % | the services revoke the tokens of `kiosk` and `cloud-guest` |
 | 38 % | kill -9 while `crm` is waiting for an answer that the service has committed; restart |
-| 60 % | a storm: every renewal is answered 503 |
+| 60 % | a storm: nothing is renewed anywhere, see `storm` |
+| 88 % | `agent`'s refresh token is over, and its gateway login is ended once more |
 | 88 % | the service revokes the token of `files`: the restarted daemon heals too |
 
 These are the earliest moments.  A fault begins when the one before it is over and every account that is still at work
@@ -15,9 +19,10 @@ has been renewed since: on a busy machine the run takes longer, and no two troub
 Where leases are made on demand, that means a lease in hand and a code in stock.  Two faults at one moment strike
 different accounts.
 
-The kill waits, for at most three seconds, until no strict account is about to renew, nor the login at Futu: between the
-service's commit and the escrow there is a window that no order of writes can close.  How wide it is, the kill table
-measures (`scripts/crash`); here it would add a second parked account to one run in some hundred, and teach nothing.
+The kill waits, for at most three seconds, until no strict account that only a person could help is about to renew, nor
+the login at Futu: between the service's commit and the escrow there is a window that no order of writes can close.  How
+wide it is, the kill table measures (`scripts/crash`); here it would add a second parked account to one run in some
+hundred, and teach nothing.
 
 A sabotage leaves an act out, or adds one that must turn the verdict.
 """
@@ -27,13 +32,14 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
-from freshd.cli.demo import broker_acts
-from freshd.cli.demo.cast import CLIENT, FEISHU, OAUTH2, Role
+from freshd.cli.demo import broker_acts, login_acts
+from freshd.cli.demo.cast import CLIENT, FEISHU, GENIUS, OAUTH2, Role
 from freshd.cli.demo.monitor import Monitor
 from freshd.cli.demo.props import Act, Props
+from freshd.cli.demo.storm import storm
 from freshd.client import ClientError
 
 SABOTAGE: Final = {
@@ -51,16 +57,28 @@ SABOTAGE: Final = {
     "deaf": "the programs that hold trading connections do not report what is refused",
     "second-login": "another program logs in at Futu, twice in a row",
     "second-feishu": "another program presents feishu-user's first refresh token, which is long spent",
+    "no-store": "GeniusAuth's store does not fail",
+    "store-for-ever": "GeniusAuth's store fails for good",
+    "no-session": "no gateway ends a login",
+    "slot-taken": "somebody else logs in at the gateway in the agent's slot",
+    "no-stranger": "nobody else signs in at CloudBase",
+    "no-rotation": "the MQTT broker's password does not change with the token",
+    "wrong-password": "the MQTT broker's password changes into something else than the token",
+    "fight": "somebody else signs in at CloudBase again whenever freshd has",
 }
-STORM_S: Final = 4.0
-"""In the usual run.  A strict account holds its one replay back for half of its margin, 4.2 s at the least."""
 QUIET_S: Final = 0.4
 QUIET_MOST_S: Final = 3.0
 FLIGHT_S: Final = 6.0
+SAME_TOKEN_S: Final = 1.1
+"""GeniusAuth gives the same token out again within a second."""
+APART_S: Final = 1.0
+"""As long as a heal may take: not everybody heals at one and the same moment."""
 LOOK_S: Final = 0.02
 DOWN_S: Final = 0.3
 """As long as a service manager takes to start a daemon again."""
 
+OFTEN_S: Final = 6.0
+"""Nobody waits for the next renewal of an account that is renewed more seldom."""
 RECOVERY_S: Final = 12.0
 """Longer than any life: what has not been renewed by then never will be."""
 
@@ -72,16 +90,22 @@ def acts(sabotage: str) -> Sequence[Act]:
         Act(0.05, "20029", broker_acts.refuse_a_code, settles=False),
         Act(0.05, "answers", lose_answers),
         Act(0.28, "cut", broker_acts.cut, settles=False),
-        Act(0.28, "revocation", lambda props: revoke(props, ("mail", "backup", "metrics-bot", "feishu-user"))),
+        Act(0.28, "stranger", login_acts.sign_in_elsewhere, settles=False),
+        Act(0.29, "revocation", _revoking("mail", "backup"), settles=False, apart=APART_S),
+        Act(0.30, "revocation", _revoking("metrics-bot", "feishu-user"), settles=False, apart=APART_S),
+        Act(0.31, "session", login_acts.end_the_session, settles=False, apart=APART_S),
+        Act(0.32, "revocation", _revoking("kiosk", "cloud-guest"), apart=APART_S),
         Act(0.38, "kill", kill),
         Act(0.60, "storm", storm),
-        Act(0.88, "revocation", lambda props: revoke(props, ("files",))),
+        Act(0.88, "session", login_acts.end_the_chain, settles=False),
+        Act(0.88, "revocation", _revoking("files")),
     ]
     extra = {
         "pause": pause,
         "second-writer": present_again,
         "second-login": broker_acts.log_in_twice,
         "second-feishu": present_to_feishu,
+        "fight": login_acts.fight,
     }
     if sabotage in extra:
         whole.append(Act(0.10, sabotage, extra[sabotage]))
@@ -99,10 +123,17 @@ def lose_answers(props: Props) -> None:
     props.say(f"FAULT  the service will commit the next renewal of {_and(names)} and lose its answer")
 
 
+def _revoking(*names: str) -> Callable[[Props], None]:
+    """The act that revokes the tokens of these."""
+    return lambda props: revoke(props, names)
+
+
 def revoke(props: Props, names: Sequence[str]) -> None:
     """The service refuses tokens that it gave out."""
     kinds = {role.name: role.kind for role in props.stage.roles}
     for name in names:
+        if kinds[name] != OAUTH2:
+            props.wait_for_calm(name, SAME_TOKEN_S if kinds[name] == GENIUS else 0.0)
         at = time.time()
         token = props.stage.service.revoke(name)
         if token is not None:
@@ -124,29 +155,6 @@ def kill(props: Props) -> None:
     stage.start_daemon()
     since, until = stage.downs[-1]
     props.say(f"       a new daemon, pid {stage.pid}, answers {until - since:.1f} s after the kill")
-
-
-def storm(props: Props) -> None:
-    """503 for every renewal: a gateway's bare page for some, the service's own word for others."""
-    service, roles = props.stage.service, props.stage.roles
-    length = STORM_S * props.scale
-    own = [role for role in roles if role.own_word]
-    rules = [service.break_it(**_own_word(role)) for role in own]
-    rules.append(service.break_it("status", status=503))
-    since = time.time()
-    props.say(f"FAULT  a storm: for {length:.1f} s the service answers every renewal with 503")
-    time.sleep(length)
-    for rule in rules:
-        service.mend(rule)
-    props.storms.append((since, time.time()))
-    props.say("       the storm is over")
-
-
-def _own_word(role: Role) -> dict[str, Any]:
-    """How the service itself says that it cannot just now."""
-    if role.kind == FEISHU:
-        return {"fault": "feishu_code", "code": 20072, "label": role.label}
-    return {"fault": "oauth_error", "error": "temporarily_unavailable", "status": 503, "label": role.label}
 
 
 def pause(props: Props) -> None:
@@ -174,17 +182,18 @@ def present_to_feishu(props: Props) -> None:
 def wait_for_renewals(props: Props, since: float) -> None:
     """Return when every account at work has been renewed after a moment, or RECOVERY_S later.
 
-    Accounts on demand have recovered when there is a lease, and a code in stock where one is kept.
+    Accounts that are renewed seldom, or on demand, have recovered when there is a lease, and a code in stock where one
+    is kept.
     """
-    waiting = {role.name for role in props.stage.roles if not role.is_on_demand}
-    on_demand = [role.name for role in props.stage.roles if role.is_on_demand]
+    waiting = {role.name for role in props.stage.roles if not role.is_on_demand and role.renews_every <= OFTEN_S}
+    seldom = [role.name for role in props.stage.roles if role.name not in waiting]
     give_up_at = time.monotonic() + RECOVERY_S
     while not props.stage.is_down and time.monotonic() < give_up_at:
         time.sleep(LOOK_S)
         events = [event for event in props.stage.events if event["at"] > since]
         waiting -= {str(event.get("account")) for event in events if event.get("event") == "refresh.succeeded"}
         waiting -= {name for name in waiting if not props.monitor.is_at_work(name)}
-        if not waiting and all(_has_recovered(props.monitor, name) for name in on_demand):
+        if not waiting and all(_has_recovered(props.monitor, name) for name in seldom):
             return
 
 
@@ -195,7 +204,7 @@ def _has_recovered(monitor: Monitor, account: str) -> bool:
 
 
 def _wait_for_quiet(props: Props) -> None:
-    strict = [role for role in props.stage.roles if role.contract in ("strict", "ticket")]
+    strict = [role for role in props.stage.roles if role.contract in ("strict", "ticket") and not role.signs_in]
     give_up_at = time.monotonic() + QUIET_MOST_S
     while time.monotonic() < give_up_at and not all(_is_quiet(props.monitor, role) for role in strict):
         time.sleep(LOOK_S)

@@ -75,6 +75,11 @@ class Service:
         """What the service has counted of an account at Futu; empty before its first call."""
         return dict(self.ask("GET", "/futu/counters")["by_uid"].get(str(uid), {}))
 
+    def gateway(self) -> tuple[dict[str, Any], list[str]]:
+        """What AUN's gateway has counted, by agent; and whose sessions there are."""
+        sessions = [str(one["aid"]) for one in self.ask("GET", "/aun/sessions")["sessions"]]
+        return dict(self.ask("GET", "/aun/counters")["by_aid"]), sessions
+
     def page(self, label: str) -> dict[str, Any]:
         """The books of one account: counters, calls, commits."""
         return self.ask("GET", f"/ledger/{label}")

@@ -1,4 +1,4 @@
-"""Sandbox, keyring and daemon as real processes over a private folder; all gone when the stage is struck.
+"""Sandbox, MQTT broker, keyring and daemon as real processes over a private folder; all gone when the stage is struck.
 
 Rules
 -----
@@ -23,7 +23,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from freshd.cli.demo import custody
-from freshd.cli.demo.cast import Role
+from freshd.cli.demo.broker import Broker
+from freshd.cli.demo.cast import METER, Role
 from freshd.cli.demo.child import Child
 from freshd.cli.demo.configuration import Setting, configuration
 from freshd.cli.demo.openings import Opening, open_all
@@ -42,11 +43,13 @@ class Stage:
     """A context manager: entered, the sandbox is up and the configuration written; left, everything is gone.
 
     openings  how each account begins, by name: known once it is entered
+    broker    the MQTT broker, None where none plays
     """
 
     def __init__(self, roles: Sequence[Role], scale: float = 1.0, *, no_keyring: bool = False) -> None:
         self.roles = roles
         self.openings: Mapping[str, Opening] = {}
+        self.broker: Broker | None = None
         self.events: list[Mapping[str, Any]] = []
         self.downs: list[tuple[float, float]] = []
         self.kills = self.comebacks = self.deaths = 0
@@ -65,9 +68,10 @@ class Stage:
             self.service = self._start_sandbox()
             environ = {key: value for key, value in os.environ.items() if not key.startswith("FRESHD_")}
             self.custody = custody.choose(self.folder, self._children, environ, no_keyring=self._no_keyring)
+            self.broker = self._start_broker()
             self.setting = Setting(
                 self.folder, self.service.base_url, os.geteuid(), self.custody.custodian, self.custody.placement,
-                self._scale,
+                self._scale, 0 if self.broker is None else self.broker.port,
             )  # fmt: skip
             self._write()
         except BaseException:
@@ -157,12 +161,24 @@ class Stage:
             raise StageFailed("the sandbox did not come up: " + spoken[0]) from None
         return Service(told["base_url"], told["control_url"], told["trade_url"])
 
+    def _start_broker(self) -> Broker | None:
+        """The MQTT broker, where one plays."""
+        if all(role.name != METER for role in self.roles):
+            return None
+        broker = Broker(self.folder, METER)
+        try:
+            broker.start(self._children.append)
+        except (OSError, TimeoutError) as error:
+            raise StageFailed(f"the MQTT broker did not come up: {error}") from None
+        return broker
+
     def _write(self) -> None:
         """The configuration and the clients' secrets; the sandbox learns of both."""
         self.openings = open_all(self.service, self.roles, self._scale)
         for role in self.roles:
             if role.has_secret:
                 self._keep(self.setting.secret(role), self.openings[role.name].secret)
+        self._keep(self.setting.roots, str(self.service.ask("GET", "/aun/roots")["pem"]))
         self._keep(self.folder / "freshd.toml", configuration(self.setting, self.roles))
 
     def _keep(self, path: Path, text: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from freshd.cli.demo.cast import BROKER, FUTU
+from freshd.cli.demo.cast import AUN, BROKER, FUTU
 from freshd.cli.demo.score import AccountScore
 
 Event = Mapping[str, Any]
@@ -17,9 +17,10 @@ IN_DOUBT: Final = {
     "grace": "a spent token still works for a while here: freshd asks again at once",
     "reusable": "its refresh token works many times: freshd asks again",
 }
-AT_FUTU: Final = {
+ELSEWHERE: Final = {
     (BROKER, "strict"): "its code works once and counts as spent: freshd asks for another",
     (BROKER, "reusable"): "nothing can be spent here, asks again",
+    (AUN, "strict"): "its refresh token may be spent: freshd logs in with the key, which costs nothing",
     (FUTU, "strict"): "its ticket may be spent: freshd waits, {left} s of the signature in hand are left",
 }
 """What the same means where the secret has another name."""
@@ -45,12 +46,15 @@ class Narrator:
             "account.parked": self._parked,
             "climb.started": self._climbing,
             "lease.withdrawn": self._withdrawn,
+            "service.accepting": self._accepting,
+            "channel.refused": self._kept_out,
+            "channel.connected": self._let_in,
         }
 
     def tell(self, events: Iterable[Event]) -> Iterator[tuple[float, str]]:
         """One line per turn, with its moment."""
         for event in events:
-            name, account = str(event.get("event")), str(event.get("account", ""))
+            name, account = str(event.get("event")), str(event.get("account") or "")
             teller = self._tellers.get(name)
             line = teller(account, event) if teller else _loud(event)
             if line is not None:
@@ -72,7 +76,7 @@ class Narrator:
 
     def _in_doubt(self, account: str, contract: str) -> str:
         said = IN_DOUBT.get(contract, "freshd decides by its contract")
-        return AT_FUTU.get((self._kinds.get(account, ""), contract), said)
+        return ELSEWHERE.get((self._kinds.get(account, ""), contract), said)
 
     def _replay(self, _account: str, event: Event) -> str | None:
         if event.get("why") and event.get("replays") == 1:
@@ -113,6 +117,16 @@ class Narrator:
     def _withdrawn(self, _account: str, _event: Event) -> str:
         return "what its token was made of is void: the token is withdrawn, another is made"
 
+    def _accepting(self, _account: str, _event: Event) -> str:
+        return "the service that refused several accounts answers them again: nobody had to log in"
+
+    def _kept_out(self, _account: str, event: Event) -> str:
+        return f"freshd's own login ({event.get('kind')}) is refused: {event.get('code')}; reported like a reader's"
+
+    def _let_in(self, _account: str, event: Event) -> str:
+        away = float(event.get("seconds_away") or 0.0)
+        return f"freshd's own login ({event.get('kind')}) holds; there was none for {away:.1f} s"
+
     def _parked(self, account: str, event: Event) -> str:
         self._troubled.pop(account, None)
         return f"PARKED ({event.get('code')}), its secrets are kept; what helps: {event.get('remedy')}"
@@ -133,12 +147,19 @@ def epilogue(score: AccountScore, about: str) -> str:
     did = [f"{count} {what}{'s' * (count != 1)}" for count, what in counts if count]
     went = f"got over {', '.join(did)}" if did else "nothing went wrong"
     state = "still renewing" if score.phase in ("live", "spending") else f"ended {score.phase}"
-    return "; ".join([f"{about}: {went}", *_at_futu(score.more), state])
+    return "; ".join([f"{about}: {went}", *_counted(score.more), state])
 
 
-def _at_futu(more: Mapping[str, int]) -> Iterator[str]:
-    """What the service counted of an account there."""
-    if more:
+def _counted(more: Mapping[str, int]) -> Iterator[str]:
+    """What only its service counted of an account."""
+    if "sessions" in more:
+        yield f"{more['logins']} logins with its key, {more['sessions']} at the gateway"
+    if "rotations" in more:
+        lost = f", {more['events_lost']} lost" if more["events_lost"] else ""
+        yield f"{more['rotations']} passwords, {more['logins']} logins at the broker, {more['events']} events{lost}"
+    if "signins" in more:
+        yield f"{more['signins']} sign-in{'s' * (more['signins'] != 1)}"
+    if "repulls" in more:
         soon = f", {more['authority_too_soon']} too soon" if more["authority_too_soon"] else ""
         yield f"{more['repulls']} codes asked for, {more['authority_calls']} logins{soon}, {more['sms']} SMS"
 

@@ -44,6 +44,11 @@ def is_answer(frame: str, request_id: str) -> bool:
     return _object(frame).get("id") == request_id
 
 
+def is_foreign(frame: str) -> bool:
+    """Whether a frame is no object at all: something in between speaks, and nothing better will come (I3)."""
+    return not _object(frame)
+
+
 def request(request_id: str, method: str, params: Mapping[str, Any]) -> str:
     """A request as it is sent."""
     return json.dumps({"jsonrpc": "2.0", "id": request_id, "method": method, "params": dict(params)})

@@ -33,6 +33,7 @@ from freshd.providers.aun.frames import (
     Greeting,
     greeting_of,
     is_answer,
+    is_foreign,
     request,
 )
 from freshd.providers.cut import BODY_LIMIT_BYTES, TOO_LARGE, cut
@@ -142,7 +143,7 @@ async def _answer(socket: aiohttp.ClientWebSocketResponse, request_id: str) -> R
     for _ in range(MOST_FRAMES):
         message = await socket.receive()
         if message.type is aiohttp.WSMsgType.TEXT:
-            if is_answer(message.data, request_id):
+            if is_answer(message.data, request_id) or is_foreign(message.data):
                 return _reply(message.data.encode())
         elif message.type is not aiohttp.WSMsgType.BINARY:
             return Lost(f"{_closed(socket)} without an answer")
