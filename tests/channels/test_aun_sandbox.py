@@ -36,7 +36,7 @@ class Stage:
         self.stand.aun.state.constants.change(constants)
 
     def script(self, **line: object) -> None:
-        self.stand.aun.state.script.add_json({"method": "auth.connect", **line})
+        self.stand.aun.state.script.add_json({"operation": "auth.connect", **line})
 
     @property
     def lease(self) -> Lease:

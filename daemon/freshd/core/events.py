@@ -316,7 +316,7 @@ CATALOGUE: Final[Mapping[str, Entry]] = MappingProxyType(
         ),
         "outlet.dropped": _entry(
             _S.WARNING,
-            "so many events waited for the broker until newer ones needed their room; the log has them all",
+            "events made room for newer ones, or the broker hung up on them again and again; the log has them all",
             "look at the channel and its broker; a longer ring in [outlets.mqtt] bridges a longer time",
         ),
     }
