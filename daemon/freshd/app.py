@@ -13,7 +13,6 @@ import logging
 import os
 import resource
 import signal
-import sys
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,14 +31,14 @@ from freshd.config import load
 from freshd.core.access import Policy
 from freshd.core.events import Event
 from freshd.core.reload import diff
-from freshd.core.settings import AccountSettings, ChannelSettings, EnvFileSettings, Settings, VaultSettings
+from freshd.core.settings import AccountSettings, ChannelSettings, EnvFileSettings, Settings
 from freshd.core.state import Plan
+from freshd.custody import custody, os_keyring
 from freshd.desk import Desk
 from freshd.errors import ConfigError, FreshdError
 from freshd.log import Log
 from freshd.outlets.mirror import Links, Mirror
 from freshd.outlets.mqtt import MqttOutlet
-from freshd.ports import Custodian
 from freshd.providers import registry
 from freshd.providers.deps import Deps
 from freshd.providers.profiles import packaged
@@ -47,15 +46,13 @@ from freshd.references import References
 from freshd.roster import Member
 from freshd.sdnotify import Notifier
 from freshd.supervisor import Supervisor
-from freshd.vault import JournalVault, KeyFile, Placement, Setup, SystemdCredential
-from freshd.vault.keyring import OsKeyring
+from freshd.vault import JournalVault, Setup
 
 PR_SET_DUMPABLE: Final = 4
 RECALLING: Final = frozenset({"refresh", "resume"})
 """Operators' verbs after which channels of the account log in that had stopped."""
 ANCHOR_SECONDS: Final = 3600.0
 ANCHOR_LOOK_SECONDS: Final = 30.0
-BACKEND_OF: Final = {"linux": "secret-service", "darwin": "macos", "win32": "windows"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,44 +279,6 @@ def spoken_over(*settings: Settings) -> frozenset[str]:
 def policy_of(settings: Settings, generation: int) -> Policy:
     """Who may do what."""
     return Policy({account.name: account.readers for account in settings.accounts}, settings.operators, generation)
-
-
-def custody(settings: Settings) -> tuple[Placement, Custodian]:
-    """Where grants rest and who keeps the sealing key; "auto" takes the first that is there.
-
-    Order: a systemd credential given to this unit, a configured key file, the OS keyring.
-    """
-    vault = settings.vault
-    directory = os.environ.get("CREDENTIALS_DIRECTORY", "")
-    custodian: Custodian
-    if vault.custodian == "systemd-credential" or (
-        vault.custodian == "auto"
-        and vault.placement != "keyring"
-        and directory
-        and (Path(directory) / vault.credential).exists()
-    ):
-        custodian = SystemdCredential(vault.credential, os.environ)
-    elif vault.custodian == "key-file" or (vault.custodian == "auto" and vault.key_file is not None):
-        custodian = KeyFile(_key_file(vault))
-    else:
-        return ("sealed" if vault.placement == "sealed" else "keyring"), os_keyring(vault)
-    if vault.placement == "keyring":
-        raise ConfigError(
-            f'[vault] placement = "keyring" needs the OS keyring, but the custodian is {custodian.name}',
-            'write placement = "sealed", or custodian = "keyring"',
-        )
-    return "sealed", custodian
-
-
-def os_keyring(vault: VaultSettings) -> Custodian:
-    """The OS keyring by one named back end, never by the library's priorities.  Loads the library on first use."""
-    return OsKeyring(vault.backend or BACKEND_OF.get(sys.platform, "secret-service"))
-
-
-def _key_file(vault: VaultSettings) -> Path:
-    if vault.key_file is None:
-        raise ConfigError('[vault] custodian = "key-file" names no file', 'write key_file = "/path/of/a/file"')
-    return vault.key_file
 
 
 def harden() -> None:

@@ -96,8 +96,8 @@ async def _autopsy(settings: Settings, account: AccountSettings, seen: Past) -> 
 
 
 def _deps(settings: Settings) -> Deps:
-    from freshd.app import os_keyring
     from freshd.clock import SystemClock
+    from freshd.custody import os_keyring
     from freshd.providers import registry
     from freshd.references import References
 

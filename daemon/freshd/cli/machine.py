@@ -99,7 +99,7 @@ def journal(settings: Settings) -> Iterator[Finding]:
 
 def custody_of_key(settings: Settings) -> Iterator[Finding]:
     """Can the sealing key be had, and is it the right one?  Read as the daemon would; nothing is unlocked."""
-    from freshd.app import custody
+    from freshd.custody import custody
 
     if settings.vault.custodian == "systemd-credential" and not os.environ.get("CREDENTIALS_DIRECTORY"):
         yield fine("custody", f"systemd credential {settings.vault.credential}: only the unit itself sees it")
