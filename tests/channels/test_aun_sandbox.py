@@ -105,9 +105,9 @@ async def test_a_login_comes_up_and_says_what_was_agreed(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("code", "why", "announced"),
     [
-        (1000, Why.LOST, Why.KICKED),
-        (1006, Why.LOST, Why.KICKED),
-        (1012, Why.LOST, Why.KICKED),
+        (1000, Why.LOST, Why.LOST),
+        (1006, Why.LOST, Why.LOST),
+        (1012, Why.LOST, Why.LOST),
         (4001, Why.REFUSED, Why.REFUSED),
         (4003, Why.WRONG, Why.WRONG),
         (4008, Why.LOST, Why.KICKED),

@@ -24,6 +24,8 @@ AT_ONCE: Final = ()
 CODES: Final = (1000, 1001, 1006, 1011, 4001, 4003, 4008, 4009, 4010, 4011, 4012, 4013, 4014, 4015)
 STOPS: Final = frozenset({4003, 4009, 4011, 4015})
 """What stops whoever keeps to it, announced or not."""
+LAST_OF_PROTOCOL: Final = 1999
+"""Codes up to here are the connection's own, announced or not: the gateway restarts."""
 DEAD_TOKEN: Final = 4001
 """About the token, and not about the place: an announcement changes nothing."""
 HELD: Final[tuple[str, ...]] = ()
@@ -38,7 +40,7 @@ def kicked(code: int, *, event: bool = False) -> Strike:
 
 def closed(code: int, *, event: bool) -> Scene:
     """A session that the gateway ends with this code."""
-    is_over = code in STOPS or (event and code != DEAD_TOKEN)
+    is_over = code in STOPS or (event and code > LAST_OF_PROTOCOL and code != DEAD_TOKEN)
     name = f"close-{code}-{'announced' if event else 'plain'}"
     return Scene(name, kicked(code, event=event), STOPPED if is_over else AGAIN, channel=HELD)
 

@@ -19,6 +19,8 @@ from typing import Any, Final
 
 from freshd.channels.dialer import Ended, Why
 
+PROTOCOL_CODES: Final = range(1000, 2000)
+"""Close codes of the WebSocket protocol itself: none says that somebody else is in our place."""
 SOON_SECONDS: Final = 1.0
 """Before the next login after a close without a cause."""
 LATER_SECONDS: Final = 16.0
@@ -128,18 +130,22 @@ def closed(code: int) -> Ended:
     if code in CLOSES:
         why, reason, wait = CLOSES[code]
         return _ended(why, code, reason, wait)
-    if 1000 <= code < 2000:
+    if code in PROTOCOL_CODES:
         return _ended(Why.LOST, code, "the gateway ended the connection", LATER_SECONDS)
     return _ended(Why.LOST, code, "the gateway closed the connection with a code that is not known", LATER_SECONDS)
 
 
 def announced(code: object) -> Ended:
-    """What a disconnect event means: the gateway ends this login on purpose, and we do not come back by ourselves."""
+    """What a disconnect event means: the gateway ends this login on purpose.
+
+    For the sake of the connection (RFC 6455's codes), as when it restarts: we come back.  For any other cause of its
+    own we do not come back by ourselves.
+    """
     number = number_of(code)
     if number is None:
         return Ended(Why.KICKED, "disconnect", "the gateway announced that it ends this login")
     known = closed(number)
-    if known.why in {Why.REFUSED, Why.KICKED, Why.WRONG}:
+    if known.why in {Why.REFUSED, Why.KICKED, Why.WRONG} or number in PROTOCOL_CODES:
         return known
     return _ended(Why.KICKED, number, "the gateway announced that it ends this login")
 

@@ -107,10 +107,16 @@ def test_closes_without_a_cause_are_followed_up_sooner_than_trouble() -> None:
 
 
 @pytest.mark.parametrize("code", sorted(CLOSES))
-def test_an_announcement_never_leads_back(code: int) -> None:
+def test_an_announcement_leads_back_for_the_tokens_and_for_the_connections_sake_only(code: int) -> None:
     ended = announced(code)
-    assert ended.why in {Why.KICKED, Why.WRONG} if code != 4001 else ended.why is Why.REFUSED
+    expected = {Why.REFUSED} if code == 4001 else {Why.LOST} if code < 2000 else {Why.KICKED, Why.WRONG}
+    assert ended.why in expected
     assert ended.code == str(code)
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1011, 1012, 1013, 1999])
+def test_an_announced_restart_of_the_gateway_is_followed_by_a_new_login(code: int) -> None:
+    assert announced(code) == closed(code)
 
 
 @pytest.mark.parametrize("code", [True, None, [], {}, "", "4001x", "٤٠٠١", 4001.5, float("nan"), float("inf"), 10**30])
