@@ -3,7 +3,8 @@
 import json
 
 from freshd.core.alerts import LASTING
-from freshd.core.events import CATALOGUE, Severity
+from freshd.core.catalogue import CATALOGUE
+from freshd.core.events import Severity
 
 HEAD = """\
 # Which events are alerts, what they mean, what helps, and which events end them: for alerting by other means than

@@ -23,8 +23,8 @@ from freshd.alarms import JobAlarms
 from freshd.api.listen import Place, inherited
 from freshd.api.server import Api
 from freshd.channels import registry as kinds
-from freshd.channels.channel import Links as ChannelLinks
 from freshd.channels.dialer import Dialer
+from freshd.channels.links import Links as ChannelLinks
 from freshd.channels.run import Channels
 from freshd.clock import SystemClock
 from freshd.config import load

@@ -156,8 +156,8 @@ class Enrolment:
             session.asked.rung, secrets.token_hex(16), {**session.asked.material, **given}
         ))  # fmt: skip
         if ended.outcome != "ok":
-            return self._undone(account, key, ended)
-        del self._sessions[key]
+            return self._undone(account, key, session.asked, ended)
+        self._sessions.pop(key, None)  # it may have come to its end meanwhile
         await decided(self._supervisor)
         await self._retire(account, known)
         return {"done": True, "account": account, "generation": self._supervisor.state(account).standing.generation}
@@ -189,8 +189,8 @@ class Enrolment:
             why = error.cause if isinstance(error, FreshdError) else "no answer in time"
             self._supervisor.tell(Event("grant.left-behind", account, {"why": why}))
 
-    def _undone(self, account: str, key: str, ended: Enrolled) -> Mapping[str, Any]:
-        outcome, asked = ended.outcome, self._sessions[key].asked
+    def _undone(self, account: str, key: str, asked: Asked, ended: Enrolled) -> Mapping[str, Any]:
+        outcome = ended.outcome
         may_repeat = asked.rung == "device" or not asked.url
         if outcome in PENDING or (may_repeat and outcome == "unsent"):
             return {"done": False, "account": account, "pending": outcome}

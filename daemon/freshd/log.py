@@ -24,6 +24,7 @@ from typing import Any, Final, Literal, TextIO
 
 import structlog
 
+from freshd.core.catalogue import entry_of
 from freshd.core.events import Event, Severity
 from freshd.core.mask import mask
 
@@ -62,7 +63,7 @@ class Log:
 
     def tell(self, event: Event) -> None:
         """Write one event; never raises."""
-        entry = event.entry
+        entry = entry_of(event)
         if entry.severity > self._floor:
             return
         line: Fields = {"event": event.name, "level": entry.severity.name.lower(), "message": entry.meaning}

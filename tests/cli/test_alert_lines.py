@@ -9,7 +9,8 @@ import pytest
 
 from freshd.cli.alerting.lines import UNIT_FAILED, Reader
 from freshd.core.alerts import Line
-from freshd.core.events import CATALOGUE, Event, Severity
+from freshd.core.catalogue import CATALOGUE, entry_of
+from freshd.core.events import Event, Severity
 from freshd.log import journal_datagram
 
 AT = "1800000000123456"
@@ -50,12 +51,12 @@ def test_an_own_json_line_is_read_alike() -> None:
 @pytest.mark.parametrize("name", sorted(CATALOGUE))
 def test_what_the_log_writes_is_what_is_read(name: str) -> None:
     event = Event(name, "mail", {"code": "invalid grant", "seconds_left": 5})
-    written = {"event": name, "message": event.entry.meaning, "account": "mail", **event.fields}
-    datagram = journal_datagram(event.entry.severity, written).decode()
+    written = {"event": name, "message": entry_of(event).meaning, "account": "mail", **event.fields}
+    datagram = journal_datagram(entry_of(event).severity, written).decode()
     fields = dict(part.split("=", 1) for part in datagram.splitlines())
     line = read(native(**fields))
     assert line is not None
-    assert (line.event, line.account, line.severity) == (name, "mail", event.entry.severity)
+    assert (line.event, line.account, line.severity) == (name, "mail", entry_of(event).severity)
     assert line.fields == {"code": "invalid grant", "seconds_left": "5"}
 
 

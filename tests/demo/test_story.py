@@ -88,3 +88,8 @@ def test_what_only_its_service_counts_stands_in_the_sentence_of_an_account() -> 
     assert "3 passwords, 4 logins at the broker, 9 events, 1 lost" in broker
     assert "key" not in broker
     assert "4 codes asked for" in epilogue(score(repulls=4, authority_calls=1, authority_too_soon=0, sms=0), "x")
+
+
+def test_a_lost_answer_that_cost_nothing_is_no_doubt_and_is_told_as_what_it_is() -> None:
+    assert "works many times" in told({"event": "refresh.lost", "why": "closed", "rung": "refresh"})[0]
+    assert "nothing can be spent" in told({"event": "refresh.lost", "why": "closed", "rung": "issue"})[0]

@@ -20,7 +20,7 @@ from freshd.channels.mqtt import MqttDialer, make, parse
 from freshd.core.model import Lease, Moment, Secret
 from freshd.core.settings import ChannelSettings, SecretRef, Way
 from freshd.errors import PublishRefused, WireDown
-from freshd.ports import Wire
+from freshd.wire import Wire
 from tests.flow.mosquitto import Mosquitto, Watcher
 
 pytestmark = pytest.mark.part("mosquitto")

@@ -196,3 +196,18 @@ def test_steps_that_came_to_nothing_leave_room_for_everybody_elses() -> None:
         assert await begin(house, "other")
 
     house.live(work)
+
+
+def test_an_enrolment_that_ends_after_its_session_did_is_told_as_what_it_was() -> None:
+    provider = Desk("mail", slowly(tokens(2), 50.0))
+    house = house_of(provider, FakeProvider("other", tokens(2)))
+
+    async def work() -> Mapping[str, Any]:
+        session = await begin(house)
+        await asyncio.sleep(580.0)
+        finishing = asyncio.create_task(finish(house, session, "the-code"))
+        await asyncio.sleep(30.0)
+        await begin(house, "other")  # which clears away what is over
+        return await finishing
+
+    assert house.live(work)["done"]

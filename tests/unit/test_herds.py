@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from freshd.core.catalogue import entry_of
 from freshd.core.contract import Contract, Reuse
 from freshd.core.happenings import Forced
 from freshd.core.ladder import Rung
@@ -91,7 +92,7 @@ def test_three_accounts_refused_within_a_minute_are_one_alert_and_keep_every_sec
             assert home.state(name).standing.held == {"refresh_token"}
 
     home.live(an_hour)
-    loud = [event for event in home.events if event.entry.severity <= 1]
+    loud = [event for event in home.events if entry_of(event).severity <= 1]
     assert [event.name for event in loud] == ["service.refusing"]
     assert len(str(loud[0].fields["accounts"]).split(", ")) == 2
     for name in NAMES:

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from freshd import log
-from freshd.core.events import CATALOGUE, Event, Severity
+from freshd.core.catalogue import CATALOGUE
+from freshd.core.events import Event, Severity
 from freshd.core.mask import MASK, mask
 from freshd.core.model import Secret
 from freshd.log import LEVELS, Format, Log, detect, journal_datagram

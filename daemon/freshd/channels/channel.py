@@ -19,19 +19,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from freshd.channels import pace
 from freshd.channels.counts import Counts
 from freshd.channels.dialer import Dialer, Ended, Facts, Why
+from freshd.channels.links import Links
 from freshd.channels.race import first
 from freshd.core.events import Event
 from freshd.core.settings import ChannelSettings
-from freshd.ports import Clock
-from freshd.tokens import Published, Shortfall
+from freshd.tokens import Published
 
 DEMAND_SECONDS: Final = 30.0
 """How long one question for a lease waits; there is always a next one."""
@@ -39,38 +37,6 @@ MIN_TTL_SECONDS: Final = 5.0
 """What a lease must still have for a login."""
 HEALING: Final = "healing"
 RENEWED: Final = Ended(Why.AGAIN, "newer-lease", "the lease was renewed, and the kind wants a new login with it")
-
-
-class Leases(Protocol):
-    """What a channel needs of the engine (`desk.Desk`)."""
-
-    def lease(self, account: str) -> Published | None:
-        """The newest lease."""
-
-    async def demand(self, account: str, min_ttl: float, wait: float) -> Published | Shortfall:
-        """A lease with at least `min_ttl` seconds left, waiting at most `wait` seconds."""
-
-    def refused(self, account: str, fingerprint: str, status: int | None, code: str | None, by: str = "") -> str:
-        """A service refused the lease: "newer-lease", "healing", "ignored", "stale" or "unknown"."""
-
-    def accepted(self, account: str, fingerprint: str, by: str) -> None:
-        """A service took the lease."""
-
-    def is_suspect(self, account: str, fingerprint: str) -> bool:
-        """Whether the lease was refused, and nothing has spoken for it since."""
-
-    async def changed(self, account: str) -> None:
-        """Return at the next change of how the account stands."""
-
-
-@dataclass(frozen=True, slots=True)
-class Links:
-    """What a channel needs of the daemon.  `draw`: chance, from 0 to 1."""
-
-    clock: Clock
-    tell: Callable[[Event], None]
-    leases: Leases
-    draw: Callable[[], float] = random.random
 
 
 class Channel:

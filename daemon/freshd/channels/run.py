@@ -12,8 +12,9 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from freshd.channels.channel import Channel, Links
+from freshd.channels.channel import Channel
 from freshd.channels.dialer import Dialer, Facts
+from freshd.channels.links import Links
 from freshd.core.events import Event
 from freshd.core.settings import ChannelSettings
 

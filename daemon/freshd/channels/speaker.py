@@ -7,7 +7,7 @@ from typing import Protocol
 
 from freshd.core.model import Secret
 from freshd.core.settings import SecretRef
-from freshd.ports import Wire
+from freshd.wire import Wire
 
 Resolve = Callable[[SecretRef], Awaitable[Secret]]
 """How a secret that the configuration refers to is had.  Raises FreshdError."""

@@ -20,7 +20,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
-from freshd.core.events import CATALOGUE, Entry, Severity
+from freshd.core.catalogue import CATALOGUE
+from freshd.core.events import Entry, Severity
 
 QUIET_SECONDS: Final = 3600.0
 """How long something that merely happened is not told again."""

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from freshd.core.catalogue import entry_of
 from freshd.core.events import Event
 from freshd.core.mask import mask
 from freshd.outlets.ring import Entry, Gap
@@ -57,13 +58,13 @@ def of_event(prefix: str, entry: Entry, epoch: str) -> Message:
     event = entry.event
     told = {
         "name": event.name,
-        "severity": event.entry.severity.name.lower(),
+        "severity": entry_of(event).severity.name.lower(),
         "account": event.account,
         "at": round(entry.at, 3),
         "seq": entry.seq,
         "epoch": epoch,
         "fields": event.fields,
-        "remedy": event.remedy or event.entry.remedy.replace("ACCOUNT", event.account or "ACCOUNT"),
+        "remedy": event.remedy or entry_of(event).remedy.replace("ACCOUNT", event.account or "ACCOUNT"),
     }
     return Message(f"{prefix}/events/{event.name}", _json(told, {**told, "fields": {}}))
 

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from freshd.core.catalogue import entry_of
 from freshd.core.events import Event, Severity
 from freshd.core.settings import MqttOutletSettings
 from freshd.errors import PublishRefused, WireDown
@@ -41,7 +42,8 @@ from freshd.outlets.message import (
 )
 from freshd.outlets.refusals import Refusals
 from freshd.outlets.ring import Entry, Gap, Ring
-from freshd.ports import Clock, Wire
+from freshd.ports import Clock
+from freshd.wire import Wire
 
 SLICE: Final = 32
 """Events that are sent before accounts have their turn, and accounts before events have theirs."""
@@ -314,7 +316,7 @@ class MqttOutlet:
 
 
 def _is_loud(event: Event, settings: MqttOutletSettings) -> bool:
-    return event.entry.severity <= Severity[settings.level.upper()]
+    return entry_of(event).severity <= Severity[settings.level.upper()]
 
 
 def _place(settings: MqttOutletSettings) -> tuple[str, str]:

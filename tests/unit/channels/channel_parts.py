@@ -7,8 +7,9 @@ import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from freshd.channels.channel import Channel, Links
+from freshd.channels.channel import Channel
 from freshd.channels.dialer import Ended, Facts, Why
+from freshd.channels.links import Links
 from freshd.core.events import Event
 from freshd.core.model import Lease, Secret
 from freshd.core.settings import ChannelSettings

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freshd.channels.channel import Links
+from freshd.channels.links import Links
 from freshd.channels.run import Channels
 from freshd.core.events import Event
 from freshd.core.settings import ChannelSettings

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from freshd.core.alerts import DETAILS_MOST, LASTING, MORE, MOST_CAUSES, Book, Kind, Line, Message, note, standing
-from freshd.core.events import CATALOGUE, Severity
+from freshd.core.catalogue import CATALOGUE
+from freshd.core.events import Severity
 
 START = 1_800_000_000.0
 DAY = 86400.0

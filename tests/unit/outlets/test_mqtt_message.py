@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freshd.core.events import CATALOGUE, Event
+from freshd.core.catalogue import CATALOGUE
+from freshd.core.events import Event
 from freshd.core.model import Secret
 from freshd.outlets.message import MESSAGE_MOST, TEXT_MOST, health_topic, of_event, of_gap, of_health
 from freshd.outlets.refusals import QUIET_SECONDS, Refusals

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from freshd.core.events import CATALOGUE, Event, Severity
+from freshd.core.catalogue import CATALOGUE
+from freshd.core.events import Event, Severity
 from freshd.errors import WireDown
 from freshd.outlets.mqtt import GAP_SECONDS, LOOK_SECONDS, STRIKES_MOST, Counts, MqttOutlet
 from freshd.outlets.refusals import QUIET_SECONDS

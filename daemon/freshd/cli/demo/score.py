@@ -131,7 +131,7 @@ def _score(one: AccountEvidence, evidence: Evidence, told: Mapping[tuple[str, st
         healing_s=rounded_up(worst.healing_s),
         broken_s=rounded_up(worst.gap_s),
         unwatched_s=worst.unwatched_s,
-        doubts=told.get(("doubt.opened", one.name), 0) + told.get(("refresh.lost", one.name), 0),
+        doubts=told.get(("doubt.opened", one.name), 0),
         failed_calls=sum(1 for call in one.arrivals if call.outcome not in ANSWERED) + one.lost,
         phase=str(one.final.get("phase", "unknown")),
         remedy=str(one.final.get("remedy") or ""),

@@ -12,6 +12,8 @@ from freshd.cli.demo.cast import AUN, BROKER, FUTU
 from freshd.cli.demo.score import AccountScore
 
 Event = Mapping[str, Any]
+ISSUE: Final = "issue"
+"""The way of those that need no secret which could be used up."""
 IN_DOUBT: Final = {
     "strict": "its refresh token works once and may be spent: freshd waits, {left} s of the token in hand are left",
     "grace": "a spent token still works for a while here: freshd asks again at once",
@@ -97,6 +99,8 @@ class Narrator:
     def _lost(self, account: str, event: Event) -> str | None:
         if not self._is_new(account, event):
             return None
+        if event.get("rung") == ISSUE:
+            return f"no usable answer ({event.get('why')}): nothing can be spent here, asks again"
         return f"no usable answer ({event.get('why')}); {self._in_doubt(account, 'reusable')}"
 
     def _renewed(self, account: str, event: Event) -> str | None:
