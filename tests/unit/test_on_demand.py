@@ -13,7 +13,7 @@ from freshd.core.state import Phase
 from freshd.errors import FreshdError, NotPossible
 from freshd.tokens import Published
 from tests.fakes.house import House, only, slowly
-from tests.fakes.provider import PERSON, FakeProvider, Said, refusal, tokens
+from tests.fakes.provider import PERSON, FakeProvider, Said, refusal, reply, tokens
 from tests.fakes.time import VirtualTime
 
 FREE = Rung("issue", frozenset({"refresh_token"}), spends=False, on_demand=True)
@@ -172,3 +172,20 @@ def test_why_an_enrolment_could_not_be_sent_is_told_to_the_person() -> None:
 
     house.live(work)
     assert sent(house) == 0
+
+
+def test_I9_what_was_in_hand_before_an_answer_for_somebody_else_is_served_after_a_restart() -> None:
+    time = VirtualTime()
+    stranger = reply(access="stranger-at", expires_in=3600.0, refresh="stranger-rt", stranger="another user")
+    provider = FakeProvider("mail", stranger)
+    house = House(provider, disk=only("mail", time, 3600.0), time=time)
+
+    async def renew() -> None:
+        with pytest.raises(FreshdError):
+            await house.desk.operate("refresh", "mail", {})
+
+    house.live(renew)
+    again = House(provider, disk=house.vault.disk, time=house.time)
+    assert again.live(lambda: read(again)) == "mail-at-1"
+    assert "account.parked" in again.told
+    assert len(provider.presented) == 1
