@@ -5,7 +5,6 @@ Its discovery asks https on port 443 only, so the gateway's address is put where
 
 import asyncio
 import importlib
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -81,9 +80,3 @@ class Reference:
     @property
     def counters(self) -> Counters:
         return self.running.ledger.books.account(AID).counters
-
-
-async def until(holds: Callable[[], object]) -> None:
-    """Let the other tasks run until ``holds``; the test's own deadline ends a vain wait."""
-    while not holds():  # noqa: ASYNC110 - the client rings no bell for its tests
-        await asyncio.sleep(0.001)

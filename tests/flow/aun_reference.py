@@ -25,7 +25,8 @@ from freshd.sandbox.aun.levers import Kick, Thing
 from freshd.sandbox.endings import LostAfterCommit
 from freshd.sandbox.fault_queue import Scope
 from freshd.sandbox.server import Settings, start
-from tests.flow.aun_client import AID, Reference, aun_core, until
+from tests.flow.aun_client import AID, Reference, aun_core
+from tests.flow.bed import soon
 from tests.flow.scenarios import Row, counted
 
 STORM: Final = 40
@@ -61,28 +62,28 @@ def revoked(client: Reference, what: Thing) -> None:
 
 
 async def given_up(client: Any) -> None:  # noqa: ANN401 - the library is not typed
-    await until(lambda: client.state == aun_core.ConnectionState.CONNECTION_FAILED)
+    await soon(lambda: client.state == aun_core.ConnectionState.CONNECTION_FAILED)
 
 
 async def short_life(client: Reference) -> str:
     client.set(ACCESS_TTL_S=SHORT_LIFE_SECONDS)
     await client.ready()
     began = time.monotonic()
-    await until(lambda: client.calls("auth.refresh_token") >= STORM)
+    await soon(lambda: client.calls("auth.refresh_token") >= STORM)
     return f"goes on: {STORM} in {time.monotonic() - began:.1f} s"
 
 
 async def chain_used_up(client: Reference) -> str:
     client.set(ACCESS_TTL_S=SHORT_LIFE_SECONDS, CHAIN_REFRESHES=0)
     await client.ready()
-    await until(lambda: client.tally.refused.get("-32005", 0) >= STORM)
+    await soon(lambda: client.tally.refused.get("-32005", 0) >= STORM)
     return "asks again for ever, says ready"
 
 
 async def told_to_log_in(client: Reference) -> str:
     client.set(ACCESS_TTL_S=SHORT_LIFE_SECONDS, CHAIN_REFRESHES=0, CHAIN_END="result")
     await client.ready()
-    await until(lambda: client.calls("auth.refresh_token") == 1 and not client.stand.aun.hub.sessions)
+    await soon(lambda: client.calls("auth.refresh_token") == 1 and not client.stand.aun.hub.sessions)
     return "without a session, says ready"
 
 
@@ -90,7 +91,7 @@ async def both_revoked(client: Reference) -> str:
     one = await client.ready(retry_max_attempts=ATTEMPTS)
     revoked(client, Thing.TOKENS)
     client.stand.levers.kick(CUT_OFF)
-    await until(lambda: client.tally.sessions == 2 or one.state == aun_core.ConnectionState.CONNECTION_FAILED)
+    await soon(lambda: client.tally.sessions == 2 or one.state == aun_core.ConnectionState.CONNECTION_FAILED)
     return "back" if client.tally.sessions == 2 else f"gives up after {ATTEMPTS} tries"
 
 
@@ -140,7 +141,7 @@ async def lost_answer(client: Reference) -> str:
     client.running.faults.add(LostAfterCommit(), Scope(endpoint="auth.refresh_token"), count=1)
     client.set(ACCESS_TTL_S=SHORT_LIFE_SECONDS)
     await client.ready()
-    await until(lambda: client.counters.doubtful_replays)
+    await soon(lambda: client.counters.doubtful_replays)
     return "the spent token again, which ends the chain"
 
 

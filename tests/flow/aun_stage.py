@@ -159,11 +159,10 @@ class Stage:
         """The first of these events of an account."""
 
         def look() -> Line | None:
-            time.sleep(LOOK_SECONDS)
             found = (one for one in self.base.log.events(name, since) if one["event"] in events)
             return next((one for one in found if rung in ("", one.get("rung", rung))), None)
 
-        return until(f"{' or '.join(events)} {rung} of {name}", look)
+        return until(f"{' or '.join(events)} {rung} of {name}", look, LOOK_SECONDS)
 
     def mark(self) -> int:
         return self.base.log.mark()
@@ -238,6 +237,7 @@ def _row(stage: Stage, scene: Scene, reader: Reader, mark: int, began: float, la
         page["counters"]["spent_uses"], None, tuple(one["event"] for one in events),
         tuple(str(one["code"]) for one in events if one["event"] == "account.parked"),
         stage.facts.get(name, "") or (view.get("detail", "") if needs_person else ""),
+        misses={"reader": reader.misses(began, ended)},
     )  # fmt: skip
 
 

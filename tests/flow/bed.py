@@ -3,12 +3,14 @@
 Rules
 -----
 * The environment is made here: nothing of the caller's own configuration, daemon or keyring gets in.
-* `until` is the only place that waits.  It looks again and again before a deadline that only a hung daemon reaches.
+* Waiting is looking: `until`, and `soon` inside a loop, look again and again before a deadline that only a hung daemon
+  reaches.  `let_pass` is the only other sleep on the wall clock in this folder, for time that has to pass.
 * Every process started here is ended here, by its own id.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import json
@@ -32,16 +34,30 @@ T = TypeVar("T")
 FRESHD: Final = str(Path(sys.executable).with_name("freshd"))
 PATIENCE_SECONDS: Final = 40.0
 LOOK_SECONDS: Final = 0.02
+TURN_SECONDS: Final = 0.001
 Line = dict[str, Any]
 
 
-def until(what: str, look: Callable[[], T | None]) -> T:
-    """What `look` finds once it finds something true; fails after a generous while."""
+def until(what: str, look: Callable[[], T | None], every: float = LOOK_SECONDS) -> T:
+    """What `look` finds once it finds something true; fails after a generous while.  `every`: seconds between looks."""
     give_up_at = time.monotonic() + PATIENCE_SECONDS
     while not (found := look()):
         assert time.monotonic() < give_up_at, f"waited in vain: {what}"
-        time.sleep(LOOK_SECONDS)
+        time.sleep(every)
     return found
+
+
+async def soon(look: Callable[[], object]) -> None:
+    """`until`, for what comes of the tasks of this loop."""
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while not look():
+        assert time.monotonic() < give_up_at, "waited in vain"
+        await asyncio.sleep(TURN_SECONDS)
+
+
+def let_pass(moment: float) -> None:
+    """Let real time pass up to a monotonic second.  Only where nothing can be looked at; the call says why."""
+    time.sleep(max(0.0, moment - time.monotonic()))
 
 
 @dataclass(frozen=True, slots=True)

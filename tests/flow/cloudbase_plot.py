@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +9,8 @@ from typing import Any, Final
 from tests.flow.bed import until
 from tests.flow.cloudbase_stage import ANOTHER, SHOWN, CloudbaseStage
 from tests.flow.scenarios import Rows
-from tests.flow.stage import ACCESS_SECONDS, Scene, play
+from tests.flow.stage import Scene, play
+from tests.flow.watchman import knocked
 
 Strike = Callable[[CloudbaseStage, str], None]
 HEALS: Final = ("refresh.succeeded",)
@@ -82,10 +82,8 @@ def enrolled(stage: CloudbaseStage, name: str) -> None:
     assert stage.enrol(name) == ""
 
 
-def refused_connections(stage: CloudbaseStage, _name: str) -> None:
-    stage.base.door.shut()
-    time.sleep(ACCESS_SECONDS * 0.75)
-    stage.base.door.open()
+def refused_connections(stage: CloudbaseStage, name: str) -> None:
+    knocked(stage.base.door, stage.base.log, name, times=4)
 
 
 # -- somebody else ------------------------------------------------------------------------------------------------

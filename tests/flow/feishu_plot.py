@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tests.flow.feishu_stage import ACCESS_SECONDS, Scene, Stage, play
+from tests.flow.feishu_stage import Scene, Stage, play
 from tests.flow.scenarios import Rows
+from tests.flow.watchman import knocked
 
 Strike = Callable[[Stage, str], None]
 HEALS: Final = ("refresh.succeeded",)
@@ -37,10 +37,8 @@ def lets_be(_stage: Stage, _name: str) -> None:
     """The constants of the scene are strange enough."""
 
 
-def refused_connections(stage: Stage, _name: str) -> None:
-    stage.door.shut()
-    time.sleep(ACCESS_SECONDS * 0.75)
-    stage.door.open()
+def refused_connections(stage: Stage, name: str) -> None:
+    knocked(stage.door, stage.log, name, times=4)
 
 
 def switched_off(stage: Stage, name: str) -> None:

@@ -31,6 +31,7 @@ from tests.flow.watchman import Log, Reader, moment
 ACCESS_SECONDS: Final = 6.0
 """In doubt a lease is held to its end, so this bounds how long a scene takes."""
 MARGINS: Final = "{ fraction = 0.4 }"
+LOOK_SECONDS: Final = 0.05
 USER_INFO: Final = "/open-apis/authen/v1/user_info"
 HEALED: Final = frozenset({"refresh.succeeded", "account.enrolled"})
 TOKEN: Final = "/oauth/v3/token"
@@ -132,10 +133,9 @@ class Stage:
         """The first of these events of an account."""
 
         def look() -> Line | None:
-            time.sleep(0.05)
             return next((one for one in self.log.events(name, since) if one["event"] in events), None)
 
-        return until(f"{' or '.join(events)} of {name}", look)
+        return until(f"{' or '.join(events)} of {name}", look, LOOK_SECONDS)
 
     def enrol(self, name: str, *words: str, agree: Callable[[str, str], None]) -> str:
         """`freshd enrol`, with a person who agrees once address and code are shown; all that was said."""
@@ -244,7 +244,7 @@ def _row(stage: Stage, scene: Scene, reader: Reader, mark: int, began: float, en
         view["reason"] if needs_person else None, view["remedy"] if needs_person else None,
         page["counters"]["spent_uses"], None, tuple(one["event"] for one in events),
         tuple(str(one["code"]) for one in events if one["event"] == "account.parked"), view.get("detail", ""),
-        _live(stage, name),
+        _live(stage, name), {"reader": reader.misses(began, ended)},
     )  # fmt: skip
 
 

@@ -155,7 +155,7 @@ def fifteen(times: int) -> Row:
     since: list[float] = []
 
     async def work() -> None:
-        world.order("authority", code=15, left=times)
+        world.order("authority", code=15, count=times)
         since.append(world.time.true)
         await _logged_in(world)
         await world.read(HOUR)
@@ -170,7 +170,7 @@ def twenty_at_night() -> Row:
     since: list[float] = []
 
     async def work() -> None:
-        world.order("authority", code=20, left=None)
+        world.order("authority", code=20, count=None)
         since.append(world.time.true)
         await _logged_in(world)
         await world.read(8 * HOUR)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from tests.flow.bed import Bed, until
 from tests.flow.door import call
-from tests.flow.futu_stage import INTERVAL_SECONDS, Scene, Stage, play
+from tests.flow.futu_stage import Scene, Stage, play
 from tests.flow.scenarios import Rows
 from tests.flow.trader import Trader, login
 
@@ -72,7 +71,7 @@ def another_machine(stage: Stage, name: str) -> None:
         process = other.up()
         process.operate("import", name, secrets=stage.record(name))
         until("the other's login", lambda: other.token(name, "--wait", "5").code == 0)
-        time.sleep(INTERVAL_SECONDS)
+        stage.rest(name)
         process.operate("refresh", name)
         process.stop()
     stage.log_in(name)

@@ -30,6 +30,7 @@ BROKERS: Final = {"hk": 1001, "us": 1007}
 FIRST_UID: Final = 90000001
 SIGNATURE_SECONDS: Final = 5.0
 INTERVAL_SECONDS: Final = 0.5
+LOOK_SECONDS: Final = 0.1
 MIN_TTL: Final = 1.0
 """Readers want this much of a lease; so it is made anew before the old one ends."""
 CONSTANTS: Final = {
@@ -114,9 +115,18 @@ class Stage:
 
     def log_in(self, name: str) -> None:
         """An operator has the login made anew; whatever comes of it."""
-        time.sleep(INTERVAL_SECONDS)
+        self.rest(name)
         with contextlib.suppress(RuntimeError):
             self.process.operate("refresh", name)
+
+    def rest(self, name: str) -> None:
+        """Until the service takes another login of the account: it wants this long between two, by its own books."""
+
+        def look() -> bool:
+            logins = self.tally(name)["authority_at"]
+            return not logins or time.time() - logins[-1] >= INTERVAL_SECONDS
+
+        until(f"the pace of {name}", look)
 
     def attempt(self, lease: Mapping[str, Any]) -> tuple[int, str] | None:
         """Log in at the trading connection."""
@@ -162,7 +172,7 @@ def _play(stage: Stage, scene: Scene) -> Row:
             until(f"a stock of {name}-{who}", lambda who=who: _is_calm(stage, name, who))  # type: ignore[misc]
         mark, began = stage.log.mark(), time.time()
         scene.strike(stage, name)
-        last = until(f"the end of {name}", lambda: _end(stage, scene, mark))
+        last = until(f"the end of {name}", lambda: _end(stage, scene, mark), LOOK_SECONDS)
         if last["event"] == "refresh.succeeded":
             until(f"the readers of {name}", lambda: all(one.is_served_since(began) for one in readers.values()))
         ended = time.time()
@@ -175,7 +185,6 @@ def _is_calm(stage: Stage, name: str, who: str) -> bool:
 
 
 def _end(stage: Stage, scene: Scene, mark: int) -> Line | None:
-    time.sleep(0.1)
     events = stage.events(scene.name, scene.who, mark)
     met = next((i for i, one in enumerate(events) if scene.trouble in ("", one["event"])), None)
     rest = [] if met is None else events[met:]
@@ -197,6 +206,7 @@ def _row(
         _number(tally["spent_uses"]), _number(tally["sms_sent"]), tuple(one["event"] for one in events),
         tuple(f"{one['account']} {one['code']}" for one in events if one["event"] == "account.parked"),
         "" if healed else view.get("detail", ""),
+        misses={who: reader.misses(began, ended) for who, reader in readers.items()},
     )  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -10,7 +9,8 @@ from typing import Final
 from tests.flow.bed import until
 from tests.flow.geniusauth_stage import REFRESH, GeniusStage
 from tests.flow.scenarios import Rows
-from tests.flow.stage import ACCESS_SECONDS, Scene, play
+from tests.flow.stage import Scene, play
+from tests.flow.watchman import knocked
 
 Strike = Callable[[GeniusStage, str], None]
 HEALS: Final = ("refresh.succeeded",)
@@ -46,10 +46,8 @@ def lets_be(_stage: GeniusStage, _name: str) -> None:
     """The scene's constants, or its configuration, are strange enough."""
 
 
-def refused_connections(stage: GeniusStage, _name: str) -> None:
-    stage.base.door.shut()
-    time.sleep(ACCESS_SECONDS * 0.75)
-    stage.base.door.open()
+def refused_connections(stage: GeniusStage, name: str) -> None:
+    knocked(stage.base.door, stage.base.log, name, times=1)
 
 
 def renewed(stage: GeniusStage, name: str) -> None:

@@ -2,9 +2,10 @@
 
 Run it: `python -m tests.flow.month [--days 30] [--seed 1]`; it prints a table and exits with 1 if a promise was broken.
 
-The service is the sandbox's pure ledger; it counts calls, spent secrets and its own pace.  True time is known to the
-world alone; the daemon sees clocks that stop, step and lie.  A gap is time in which the newest lease a reader could
-have is refused by the service, or there is none, while the machine runs and the service is up; each has its cause.
+Time is virtual.  The service is the sandbox's pure ledger; it counts calls, spent secrets and its own pace.  True time
+is known to the world alone; the daemon sees clocks that stop, step and lie.  A gap is time in which the newest lease a
+reader could have is refused by the service, or there is none, while the machine runs and the service is up; each has
+its cause.
 """
 
 from __future__ import annotations

@@ -24,6 +24,8 @@ from typing import Any, Final, Self
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.flow.bed import until
+
 PLUGINS: Final = (
     "/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so",
     "/usr/lib/aarch64-linux-gnu/mosquitto_dynamic_security.so",
@@ -94,7 +96,7 @@ class Mosquitto:
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        _wait("mosquitto listens", lambda: _listens(self.port))
+        until("mosquitto listens", lambda: _listens(self.port))
         self._admin = Talker(self.port, *ADMIN, name="admin-of-the-tests")
         self._admin.client.on_message = self._noted
         self._admin.begin(f"{CONTROL}/response")
@@ -202,10 +204,3 @@ class Watcher:
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _wait(what: str, is_so: Any) -> None:  # noqa: ANN401 - a callable
-    give_up_at = time.monotonic() + PATIENCE_SECONDS
-    while not is_so():
-        assert time.monotonic() < give_up_at, f"waited in vain: {what}"
-        time.sleep(0.02)

@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import secrets
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,8 +180,3 @@ def share(values: Sequence[float], part: float) -> float:
     """The value below which that part of them lies."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
-
-
-def pause_until(moment: float) -> None:
-    """Wait for a monotonic second."""
-    time.sleep(max(0.0, moment - time.monotonic()))

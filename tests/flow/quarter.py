@@ -247,7 +247,7 @@ def signature_refused(world: Quarter, _chapter: Chapter) -> None:
 
 
 def no_valid_cid_once(world: Quarter, _chapter: Chapter) -> None:
-    world.order("repull", "us", code=20029, left=1)
+    world.order("repull", "us", code=20029, count=1)
 
 
 def web_sig_refused(world: Quarter, _chapter: Chapter) -> None:
@@ -255,7 +255,7 @@ def web_sig_refused(world: Quarter, _chapter: Chapter) -> None:
 
 
 def web_sig_empty(world: Quarter, _chapter: Chapter) -> None:
-    world.order("authority", spoil=Spoiler.EMPTY_WEB_SIG, left=1)
+    world.order("authority", spoil=Spoiler.EMPTY_WEB_SIG, count=1)
     world.levers.void(world.uid, Thing.WEB_SIG, None)
 
 
@@ -300,12 +300,12 @@ async def no_valid_cid_for_ever(world: Quarter, chapter: Chapter) -> None:
 
 
 async def fifteen_once(world: Quarter, chapter: Chapter) -> None:
-    world.order("authority", code=15, left=1)
+    world.order("authority", code=15, count=1)
     await _platform_wanted(world, chapter)
 
 
 async def fifteen_twice(world: Quarter, chapter: Chapter) -> None:
-    world.order("authority", code=15, left=2)
+    world.order("authority", code=15, count=2)
     await _platform_wanted(world, chapter)
     await _person(world, chapter)
 
@@ -330,7 +330,7 @@ async def clock_wrong(world: Quarter, chapter: Chapter) -> None:
 
 def odd_answers(world: Quarter, _chapter: Chapter) -> None:
     for spoil in (Spoiler.EMPTY_AUTH_CODE, Spoiler.ZERO_INVALID_TIME, Spoiler.OTHER_BROKER, Spoiler.OTHER_UID):
-        world.order("repull", "us", spoil=spoil, left=1)
+        world.order("repull", "us", spoil=spoil, count=1)
 
 
 def gateway(world: Quarter, _chapter: Chapter) -> None:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -49,6 +49,7 @@ class Row:
     healed   the rung that brought the next good lease; empty where a person must come first
     calls    what the service was asked for from the disturbance on until it was healed or told, and how it ended
     gaps     reader → seconds
+    misses   reader → reads without a good lease; only where real processes lived
     reason   why a person is needed, in the daemon's own words
     spent    spent secrets that were presented by a client that had their successor
     sms      text messages sent; None: the service sends none
@@ -71,6 +72,12 @@ class Row:
     parks: tuple[str, ...] = ()
     detail: str = ""
     live: int | None = None
+    misses: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def missed(self) -> int:
+        """The most reads that one of its readers made in vain."""
+        return max(self.misses.values(), default=0)
 
     @property
     def gap(self) -> float:

@@ -30,6 +30,7 @@ ACCESS_SECONDS: Final = 6
 """In doubt a lease is held to its end, so this bounds how long a scene takes."""
 MARGINS: Final = "{ fraction = 0.4 }"
 HEALED: Final = frozenset({"refresh.succeeded", "account.enrolled"})
+LOOK_SECONDS: Final = 0.05
 NOTHING: Final[Mapping[str, object]] = {}
 
 
@@ -134,11 +135,10 @@ class Base:
         """The first of these events of an account, and of a rung."""
 
         def look() -> Line | None:
-            time.sleep(0.05)
             found = (one for one in self.log.events(name, since) if one["event"] in events)
             return next((one for one in found if rung in ("", one.get("rung"))), None)
 
-        return until(f"{' or '.join(events)} of {name}", look)
+        return until(f"{' or '.join(events)} of {name}", look, LOOK_SECONDS)
 
 
 def play(folder: Path, make: Callable[[Base], Stage], scenes: Sequence[Scene]) -> dict[str, Row]:
@@ -216,7 +216,7 @@ def _row(stage: Stage, scene: Scene, reader: Reader, mark: int, began: float) ->
         name, "processes", str(good[0]["rung"]) if good else "", calls, {"reader": reader.gap(began, ended)},
         reason, remedy, page["counters"]["spent_uses"], None, tuple(one["event"] for one in events),
         tuple(str(one["code"]) for one in events if one["event"] == "account.parked"),
-        view.get("detail", "") if unable is None else unable["cause"],
+        view.get("detail", "") if unable is None else unable["cause"], misses={"reader": reader.misses(began, ended)},
     )  # fmt: skip
 
 

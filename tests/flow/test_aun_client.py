@@ -15,7 +15,8 @@ from freshd.sandbox.aun.pki import Curve, Flaw
 from freshd.sandbox.endings import LostAfterCommit
 from freshd.sandbox.fault_queue import Scope
 from freshd.sandbox.server import Settings, start
-from tests.flow.aun_client import AID, Reference, aun_core, until
+from tests.flow.aun_client import AID, Reference, aun_core
+from tests.flow.bed import soon
 
 # The library reads close codes in a way that its own dependency calls old; as an error that would kill its reader.
 pytestmark = pytest.mark.filterwarnings("ignore:ConnectionClosed.code is deprecated:DeprecationWarning")
@@ -120,14 +121,14 @@ async def test_it_believes_any_certificate_of_the_issuer_in_the_auth_services_pl
 async def test_kicked_with_an_announcement_it_stays_away(client: Reference) -> None:
     one = await client.ready()
     client.stand.levers.kick(Kick(code=4015))
-    await until(lambda: one.state == aun_core.ConnectionState.CONNECTION_FAILED)
+    await soon(lambda: one.state == aun_core.ConnectionState.CONNECTION_FAILED)
     assert client.calls("auth.connect") == 1
 
 
 async def test_cut_off_it_comes_back_with_the_token_it_has(client: Reference) -> None:
     await client.ready()
     client.stand.levers.kick(CUT_OFF)
-    await until(lambda: client.tally.sessions == 2)
+    await soon(lambda: client.tally.sessions == 2)
     assert (client.calls("auth.refresh_token"), client.calls("auth.aid_login2")) == (0, 1)
     assert list(client.tally.connected_with.values()) == [2]
 
@@ -138,14 +139,14 @@ async def test_cut_off_it_comes_back_with_the_token_it_has(client: Reference) ->
 async def test_a_life_shorter_than_its_lead_makes_it_refresh_without_a_pause(client: Reference) -> None:
     client.set(ACCESS_TTL_S=LEAD_S - 600)
     await client.ready()
-    await until(lambda: client.calls("auth.refresh_token") >= STORM)
+    await soon(lambda: client.calls("auth.refresh_token") >= STORM)
     assert client.counters.refreshes >= STORM - 1
 
 
 async def test_so_a_chain_of_720_refreshes_is_used_up_at_once(client: Reference, hurried: None) -> None:
     client.set(ACCESS_TTL_S=LEAD_S - 600, CHAIN_REFRESHES=STORM)
     one = await client.ready()
-    await until(lambda: client.tally.refused.get("-32005", 0) >= STORM)
+    await soon(lambda: client.tally.refused.get("-32005", 0) >= STORM)
     assert client.counters.refreshes == STORM
     assert client.calls("auth.aid_login2") == 1, "the one thing that helps is never done"
     assert one.state == aun_core.ConnectionState.READY
@@ -156,7 +157,7 @@ async def test_a_dead_token_is_shown_at_every_attempt_and_each_time_a_fresh_one_
 ) -> None:
     one = await client.ready(retry_max_attempts=ATTEMPTS)
     cut_off_with_a_revoked_token(client)
-    await until(lambda: one.state == aun_core.ConnectionState.CONNECTION_FAILED)
+    await soon(lambda: one.state == aun_core.ConnectionState.CONNECTION_FAILED)
     assert (client.calls("auth.connect"), client.tally.dead_tokens) == (1 + ATTEMPTS, ATTEMPTS - 1)
     assert client.counters.refreshes >= ATTEMPTS - 1
     assert (client.tally.sessions, client.calls("auth.aid_login2")) == (1, 1), "no new session, no new login"
@@ -166,7 +167,7 @@ async def test_where_every_token_is_refused_it_refreshes_at_every_attempt(client
     one = await client.ready(retry_max_attempts=ATTEMPTS)
     refused_everywhere(client)
     client.stand.levers.kick(CUT_OFF)
-    await until(lambda: one.state == aun_core.ConnectionState.CONNECTION_FAILED)
+    await soon(lambda: one.state == aun_core.ConnectionState.CONNECTION_FAILED)
     assert client.counters.refreshes >= ATTEMPTS - 1
     assert client.calls("auth.aid_login2") == 1
 
@@ -175,7 +176,7 @@ async def test_refused_without_an_answer_it_shows_the_dead_token_and_does_nothin
     one = await client.ready(retry_max_attempts=4, call_timeout=0.2)
     client.set(CONNECT_DENIAL="close")
     cut_off_with_a_revoked_token(client)
-    await until(lambda: one.state == aun_core.ConnectionState.CONNECTION_FAILED)
+    await soon(lambda: one.state == aun_core.ConnectionState.CONNECTION_FAILED)
     assert (client.calls("auth.connect"), client.tally.dead_tokens) == (5, 3)
     assert (client.calls("auth.refresh_token"), client.calls("auth.aid_login2")) == (0, 1)
 
@@ -184,7 +185,7 @@ async def test_only_on_a_connection_left_open_it_finds_its_way_back(client: Refe
     await client.ready(retry_max_attempts=ATTEMPTS)
     client.set(CONNECT_DENIAL="answer")
     cut_off_with_a_revoked_token(client, Thing.TOKENS)
-    await until(lambda: client.tally.sessions == 2)
+    await soon(lambda: client.tally.sessions == 2)
     assert (client.calls("auth.refresh_token"), client.calls("auth.aid_login2")) == (1, 2)
 
 
@@ -206,7 +207,7 @@ async def test_told_to_log_in_again_it_closes_its_socket_and_goes_on_saying_read
 ) -> None:
     client.set(ACCESS_TTL_S=LEAD_S - 600, CHAIN_REFRESHES=0, CHAIN_END="result")
     one = await client.ready()
-    await until(lambda: client.calls("auth.refresh_token") == 1 and not client.stand.aun.hub.sessions)
+    await soon(lambda: client.calls("auth.refresh_token") == 1 and not client.stand.aun.hub.sessions)
     assert one.state == aun_core.ConnectionState.READY
     assert (client.calls("auth.connect"), client.calls("auth.aid_login2")) == (1, 1)
 
@@ -215,7 +216,7 @@ async def test_a_lost_answer_makes_it_post_the_spent_token_again(client: Referen
     client.running.faults.add(LostAfterCommit(), Scope(endpoint="auth.refresh_token"), count=1)
     client.set(ACCESS_TTL_S=LEAD_S - 600)
     await client.ready()
-    await until(lambda: client.counters.doubtful_replays)
+    await soon(lambda: client.counters.doubtful_replays)
     assert client.counters.reasons == {"lost_after_commit": 1}
     assert client.counters.killed_by == {"reuse": 1}
 
@@ -223,6 +224,6 @@ async def test_a_lost_answer_makes_it_post_the_spent_token_again(client: Referen
 async def test_an_expired_certificate_is_not_renewed_though_the_service_would(client: Reference) -> None:
     client.set(CERT_TTL_S=1)
     await client.register()
-    await until(lambda: not client.store.load(AID).ok)
+    await soon(lambda: not client.store.load(AID).ok)
     assert not (await client.store.renew_cert(AID)).ok
     assert client.calls("auth.aid_login1") == 0

@@ -18,10 +18,11 @@ pytestmark = pytest.mark.timeout(300)
 LOGIN: Final = ("login1 ok", "login2 granted")
 REFUSED: Final = "refresh -32001"
 LOST: Final = "(lost_after_commit)"
-READER_SECONDS: Final = 1.5
-SOON_SECONDS: Final = 8.0
+MOST_MISSES: Final = 20
+"""Reads: three seconds of them where the machine is idle."""
+SOON_SECONDS: Final = 12.0
 """A login at the gateway is there again: a second until the next try, and what a busy machine adds."""
-LATER_SECONDS: Final = 32.0
+LATER_SECONDS: Final = 45.0
 ENROL: Final = "freshd enrol {name}"
 MEND: Final = "mend it, in the configuration or at the service, then reload, or: freshd refresh {name}"
 FREE: Final = "end the other login, or give this one a name of its own; then: freshd refresh {name}, or reload freshd"
@@ -220,7 +221,7 @@ def test_I5_nothing_spent_is_presented(row: Row, name: str) -> None:
 
 @pytest.mark.parametrize("name", SEEN)
 def test_I9_readers_notice_nothing(row: Row, name: str) -> None:
-    assert row.gaps["reader"] <= READER_SECONDS, name
+    assert row.missed <= MOST_MISSES, name
 
 
 @pytest.mark.parametrize("name", CERTIFICATES)

@@ -24,7 +24,8 @@ IN = "signin granted"
 ADVISED = "mend it, in the configuration or at the service, then reload, or: freshd refresh {name}"
 ENROL = "freshd enrol {name}"
 REPORT = "freshd explain {name}; please report it"
-MOST_GAP_SECONDS = 1.5
+MOST_MISSES = 20
+"""Reads: three seconds of them where the machine is idle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ def test_a_person_is_asked_only_where_nobody_else_can_help_and_told_what_to_do(r
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_I9_readers_are_served_until_it_is_healed_or_told(rows: Rows, name: str) -> None:
-    assert rows[name].gap <= MOST_GAP_SECONDS
+    assert rows[name].missed <= MOST_MISSES
 
 
 @pytest.mark.parametrize("name", EXPECTED)

@@ -17,7 +17,8 @@ from tests.flow.scenarios import Rows
 pytestmark = pytest.mark.timeout(300)
 REFRESH = "refresh_token"
 DROPPED = f"{REFRESH} granted (lost_after_commit)"
-MOST_GAP_SECONDS = 1.5
+MOST_MISSES = 20
+"""Reads: three seconds of them where the machine is idle."""
 ADVISED = "mend it, in the configuration or at the service, then reload, or: freshd refresh {name}"
 ENROL = "freshd enrol {name}"
 
@@ -123,7 +124,7 @@ def test_a_person_is_asked_only_where_nobody_else_can_help_and_told_what_to_do(r
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_I9_readers_are_served_until_it_is_healed_or_told(rows: Rows, name: str) -> None:
-    assert rows[name].gap <= MOST_GAP_SECONDS
+    assert rows[name].missed <= MOST_MISSES
 
 
 @pytest.mark.parametrize("name", EXPECTED)

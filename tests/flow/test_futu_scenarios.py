@@ -1,7 +1,7 @@
 """What must come of each way in which Futu is known, or feared, to go wrong: expectations first, then what was seen.
 
 An expectation holds what is written of the login layer, not what the code does.  "hk" has the misfortune, "us" is the
-broker beside it, which must notice nothing.
+broker beside it, which must notice nothing.  Whatever sleeps here does so on virtual time.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.timeout(300)
 LEASE = "broker-auth"
 RESTOCK = ("hk broker_auth granted", "hk repull granted", "hk repull granted")
 ENROL = "freshd enrol {name}"
-SOON_SECONDS = 2.5
-"""A refused lease is replaced by one exchange; a reader tries every 0.6 s."""
+MOST_MISSES = 25
+"""A refused lease is replaced by one exchange; a reader tries at every fourth read."""
 HELD_BACK = frozenset({"20029-for-ever", "other-uid", "two-machines"})
 """Where "hk" may be without a lease: it has none until a person or a date comes."""
 
@@ -106,8 +106,8 @@ def test_I5_nothing_spent_is_presented_and_no_text_message_is_sent(rows: Rows, n
 def test_I9_readers_notice_nothing_where_the_lease_still_works(rows: Rows, name: str) -> None:
     row = rows[name]
     if name not in HELD_BACK:
-        assert row.gap <= SOON_SECONDS
-    assert name == "two-machines" or row.gaps.get("us", 0.0) <= SOON_SECONDS
+        assert row.missed <= MOST_MISSES
+    assert name == "two-machines" or row.misses.get("us", 0) <= MOST_MISSES
 
 
 def test_a_success_that_brings_no_signature_makes_one_more_login_and_no_repull(rows: Rows) -> None:

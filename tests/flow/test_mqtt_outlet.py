@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from freshd.core.events import Event
 from freshd.core.model import Lease, Moment, Secret
 from freshd.core.settings import ChannelSettings, MqttOutletSettings, SecretRef
 from freshd.outlets.mqtt import Counts, MqttOutlet
+from tests.flow.bed import soon
 from tests.flow.mosquitto import ROLE, Mosquitto, Watcher
 from tests.unit.outlets.mqtt_bed import Accounts, health_of
 
@@ -41,12 +42,6 @@ def deny(broker: Mosquitto, topic: str) -> None:
 def allow(broker: Mosquitto, topic: str) -> None:
     acl = {"acltype": "publishClientSend", "topic": topic}
     broker.act({"command": "removeRoleACL", "rolename": ROLE, **acl})
-
-
-async def until(look: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not look():  # noqa: ASYNC110 - what it waits for happens at the broker
-            await asyncio.sleep(0.01)
 
 
 async def _never(_ref: SecretRef) -> Secret:
@@ -102,12 +97,12 @@ async def test_everything_is_told_and_what_lasts_is_retained(broker: Mosquitto, 
         for number in range(50):
             stage.tell(Event("refresh.succeeded", "mail", {"number": number}))
         async with stage.up():
-            await until(lambda: stage.outlet.counts == Counts(50, 0, 0, 0))
-            await until(lambda: watcher.on("mail/health"))
-        await until(lambda: watcher.on("freshd/status")[-1].payload == b"offline")
+            await soon(lambda: stage.outlet.counts == Counts(50, 0, 0, 0))
+            await soon(lambda: watcher.on("mail/health"))
+        await soon(lambda: watcher.on("freshd/status")[-1].payload == b"offline")
     assert seen(watcher, "events/") == list(range(1, 51))
     with Watcher(broker.port) as late:
-        await until(lambda: len(late.heard) == 2)
+        await soon(lambda: len(late.heard) == 2)
         assert json.loads(late.on("mail/health")[0].payload)["phase"] == "live"
         assert late.on("freshd/status")[0].payload == b"offline"
         assert all(one.retained for one in late.heard)
@@ -118,16 +113,16 @@ async def test_after_a_kick_the_next_login_goes_on_in_order(broker: Mosquitto, v
     stage = Stage(broker, version)
     with Watcher(broker.port) as watcher:
         async with stage.up() as task:
-            await until(lambda: watcher.on("freshd/status"))
+            await soon(lambda: watcher.on("freshd/status"))
             stage.tell(Event("refresh.succeeded", "mail"))
-            await until(lambda: stage.outlet.counts.sent == 1)
+            await soon(lambda: stage.outlet.counts.sent == 1)
             await asyncio.to_thread(broker.set_password, USER, PASSWORD)
             await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
         for _ in range(20):
             stage.tell(Event("refresh.succeeded", "mail"))
         async with stage.up():
-            await until(lambda: stage.outlet.counts == Counts(21, 0, 0, 0))
-            await until(lambda: len(seen(watcher, "events/")) >= 21)
+            await soon(lambda: stage.outlet.counts == Counts(21, 0, 0, 0))
+            await soon(lambda: len(seen(watcher, "events/")) >= 21)
     assert list(dict.fromkeys(seen(watcher, "events/"))) == list(range(1, 22))
 
 
@@ -147,10 +142,10 @@ async def test_a_connection_that_breaks_leaves_the_last_will(broker: Mosquitto, 
     stage = Stage(broker, version, server.sockets[0].getsockname()[1])
     with Watcher(broker.port) as watcher:
         async with server, stage.up() as task:
-            await until(lambda: watcher.on("freshd/status"))
+            await soon(lambda: watcher.on("freshd/status"))
             cut.set()
             await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
-        await until(lambda: watcher.on("freshd/status")[-1].payload == b"offline")
+        await soon(lambda: watcher.on("freshd/status")[-1].payload == b"offline")
 
 
 async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -166,12 +161,12 @@ async def test_a_refusal_of_mqtt_5_is_told_once_and_so_is_its_end(broker: Mosqui
             for _ in range(5):
                 stage.tell(Event("climb.started", "mail"))
                 stage.tell(Event("refresh.succeeded", "mail"))
-            await until(lambda: stage.outlet.counts == Counts(6, 0, 5, 0))
+            await soon(lambda: stage.outlet.counts == Counts(6, 0, 5, 0))
             assert [event.fields["topic"] for event in stage.told("outlet.refused")] == [topic]
             await asyncio.to_thread(allow, broker, topic)
             stage.tell(Event("climb.started", "mail"))
-            await until(lambda: stage.told("outlet.accepted"))
-            await until(lambda: watcher.on("outlet.accepted"))
+            await soon(lambda: stage.told("outlet.accepted"))
+            await soon(lambda: watcher.on("outlet.accepted"))
     assert len(watcher.on("events/refresh.succeeded")) == 5
     assert len(watcher.on("events/climb.started")) == 1
 
@@ -180,10 +175,10 @@ async def test_what_a_broker_of_mqtt_311_throws_away_is_found_when_the_connectio
     stage = Stage(broker, "3.1.1")
     deny(broker, "freshd/status")
     async with stage.up():
-        await until(lambda: stage.told("outlet.refused"))
+        await soon(lambda: stage.told("outlet.refused"))
         stage.tell(Event("refresh.succeeded", "mail"))
-        await until(lambda: stage.outlet.counts.sent == 2)
+        await soon(lambda: stage.outlet.counts.sent == 2)
     await asyncio.to_thread(allow, broker, "freshd/status")
     async with stage.up():
-        await until(lambda: stage.told("outlet.accepted"))
+        await soon(lambda: stage.told("outlet.accepted"))
     assert len(stage.told("outlet.refused")) == 1

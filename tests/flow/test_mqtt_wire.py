@@ -21,6 +21,7 @@ from freshd.core.model import Lease, Moment, Secret
 from freshd.core.settings import ChannelSettings, SecretRef, Way
 from freshd.errors import PublishRefused, WireDown
 from freshd.wire import Wire
+from tests.flow.bed import soon
 from tests.flow.mosquitto import Mosquitto, Watcher
 
 pytestmark = pytest.mark.part("mosquitto")
@@ -85,12 +86,6 @@ class Speaker:
         await wire.publish("freshd/status", b"gone", retain=True)
 
 
-async def until(look: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not look():  # noqa: ASYNC110 - what it waits for happens at the broker
-            await asyncio.sleep(0.01)
-
-
 def dialer(port: int, version: str = "5", *, speaker: Speaker | None = None, **more: object) -> MqttDialer:
     raw = {"account": "mail", "host": "127.0.0.1", "port": port, "version": version, "username": USER, **more}
     options, problems = parse("line", raw)
@@ -135,7 +130,7 @@ async def said(act: Callable[[Wire], Awaitable[Any]], broker: Mosquitto, version
 async def test_a_message_is_acknowledged_and_heard(broker: Mosquitto, version: str) -> None:
     with Watcher(broker.port) as watcher:
         assert await said(lambda wire: wire.publish("freshd/a", b"1"), broker, version) is None
-        await until(lambda: watcher.on("freshd/a"))
+        await soon(lambda: watcher.on("freshd/a"))
 
 
 async def test_what_the_broker_refuses_is_refused_on_mqtt_5(broker: Mosquitto) -> None:
@@ -188,7 +183,7 @@ async def test_cancelled_it_says_its_last_word_and_no_will_is_left(broker: Mosqu
     with Watcher(broker.port) as watcher:
         async with held(dialer(broker.port, version, speaker=speaker)):
             await speaker.done
-        await until(lambda: watcher.on("freshd/status"))
+        await soon(lambda: watcher.on("freshd/status"))
         assert not watcher.on("freshd/will")
     assert speaker.farewells == 1
 
@@ -210,7 +205,7 @@ async def test_cut_off_the_broker_publishes_the_will(broker: Mosquitto, version:
         async with port(leads_on) as number, held(dialer(number, version, speaker=speaker)) as task:
             cut.set()
             assert (await task).code == "closed"
-            await until(lambda: watcher.on("freshd/will"))
+            await soon(lambda: watcher.on("freshd/will"))
     assert speaker.farewells == 0
 
 
@@ -218,7 +213,7 @@ async def test_templates_are_filled_and_a_token_is_never_shown(broker: Mosquitto
     facts: list[Any] = []
     one = dialer(broker.port, client_id="c-{uid}")
     task = asyncio.create_task(one.hold(lease(), facts.append))
-    await until(lambda: facts)
+    await soon(lambda: facts)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert facts[0]["client_id"] == "c-7"

@@ -1,6 +1,7 @@
 """The plug is pulled in the middle of flights, again and again: nothing spent is presented, what is lost is known.
 
 Every await of the vault and of the service is a place to die: flights are slow, and the cut falls somewhere in one.
+Time is virtual.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 Rules
 -----
 * A reader does what a good consumer does: it asks for the lease, tries it at the service, and reports a refusal.
-* Its gap is the time in which it had no lease that the service took, from its first success on.
+* Its gap is the time in which it had no lease that the service took, from its first success on.  Tests judge by the
+  reads in which that was so: where the machine is slow, reads are as well, and seconds would say nothing of freshd.
 * Every thread started here is ended here.
 """
 
@@ -19,7 +20,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from tests.crash.scene import Gone, Process, Told
-from tests.flow.bed import Line
+from tests.flow.bed import Line, until
+from tests.flow.door import Door
 
 READ_SECONDS: Final = 0.15
 TRY_SECONDS: Final = 0.6
@@ -62,6 +64,17 @@ def moment(line: Line) -> float:
     return datetime.fromisoformat(str(line["timestamp"])).timestamp()
 
 
+def knocked(door: Door, log: Log, account: str, times: int) -> None:
+    """Shut the door until an account's calls were refused a connection so many times."""
+    mark = log.mark()
+    door.shut()
+    until(
+        f"{times} refused connections of {account}",
+        lambda: sum(one["event"] == "refresh.not-sent" for one in log.events(account, mark)) >= times,
+    )
+    door.open()
+
+
 Try = Callable[[Mapping[str, Any]], tuple[int, str] | None]
 """Tries a lease at the service: None where it is taken, else status and code."""
 
@@ -80,6 +93,7 @@ class Reader:
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._lock = threading.Lock()
         self._gaps: list[tuple[float, float | None]] = []
+        self._missed: list[float] = []
         self._good_at = 0.0
         self._tried: tuple[str, float, bool] = ("", 0.0, False)
         self.leases: list[str] = []
@@ -100,6 +114,11 @@ class Reader:
         with self._lock:
             spans = [(begin, until if end is None else end) for begin, end in self._gaps]
         return sum(max(0.0, min(end, until) - max(begin, since)) for begin, end in spans)
+
+    def misses(self, since: float, until: float) -> int:
+        """How many reads between these wall-clock moments brought no good lease."""
+        with self._lock:
+            return sum(since <= moment <= until for moment in self._missed)
 
     def is_served_since(self, moment: float) -> bool:
         """Whether it has had a good lease after that wall-clock moment, and has one now."""
@@ -152,3 +171,5 @@ class Reader:
                 self._gaps[-1] = self._gaps[-1][0], time.time()
             elif not is_good and not is_open and self.leases:
                 self._gaps.append((began, None))
+            if not is_good and self.leases:
+                self._missed.append(began)

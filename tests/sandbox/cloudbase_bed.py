@@ -9,12 +9,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from freshd.sandbox.cloudbase.client import SECRET_ID, SECRET_KEY
-from freshd.sandbox.cloudbase.direct import Direct, Said
+from freshd.sandbox.cloudbase.direct import Direct
 from freshd.sandbox.cloudbase.environment import Environment
 from freshd.sandbox.cloudbase.levers import Levers
 from freshd.sandbox.cloudbase.order import Order
 from freshd.sandbox.cloudbase.user import Profile
 from freshd.sandbox.counters import Account
+from freshd.sandbox.direct import Said
 from freshd.sandbox.fault_queue import FaultQueue
 
 START = 1_800_000_000.0

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from tests.sandbox.cloudbase_bed import ENV, TOKEN, V1
-from tests.sandbox.conftest import Answer, Peer, until
+from tests.sandbox.conftest import Answer, Peer
 
 
 async def mint(peer: Peer, label: str = "a", **more: Any) -> dict[str, Any]:
@@ -36,12 +36,6 @@ def request_bytes(token: str) -> bytes:
     body = json.dumps(body_of(token)).encode()
     head = f"POST {TOKEN} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-
-
-async def page(peer: Peer, label: str = "a") -> dict[str, Any]:
-    books = peer.running.ledger.books.account(label)
-    await until(lambda: all(commit.delivery for commit in books.commits))
-    return await peer.control("GET", f"/ledger/{label}")
 
 
 async def opened(peer: Peer, redirect_uri: str = "http://127.0.0.1:9999/back") -> str:

@@ -6,9 +6,10 @@ import random
 import urllib.parse
 from typing import Any
 
+from freshd.sandbox.direct import Said
 from freshd.sandbox.fault_queue import FaultQueue
 from freshd.sandbox.feishu.apps import App
-from freshd.sandbox.feishu.direct import Direct, Said
+from freshd.sandbox.feishu.direct import Direct
 from freshd.sandbox.feishu.ledger import Generation
 from freshd.sandbox.feishu.service import Feishu
 from freshd.sandbox.tokens import Holder

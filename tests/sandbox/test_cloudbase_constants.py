@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from freshd.sandbox.cloudbase.constants import CloudbaseConstants, Method
-from freshd.sandbox.cloudbase.direct import Said
+from freshd.sandbox.direct import Said
 from tests.sandbox.cloudbase_bed import DEVICE, TOKEN, V1, Bed, outcome
 
 SHOWN = {

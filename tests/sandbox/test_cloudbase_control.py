@@ -9,8 +9,9 @@ from freshd.sandbox.cloudbase.constants import CloudbaseConstants
 from freshd.sandbox.cloudbase.environment import OPERATIONS
 from freshd.sandbox.cloudbase.user import Second, Standing
 from tests.sandbox.cloudbase_bed import ENV, TOKEN, V1, bearer
-from tests.sandbox.cloudbase_wire import body_of, mint, opened, page, refresh
+from tests.sandbox.cloudbase_wire import body_of, mint, opened, refresh
 from tests.sandbox.conftest import START, Peer
+from tests.sandbox.wire import page
 
 README = (Path(freshd.sandbox.__file__).parent / "README.md").read_text(encoding="utf-8")
 

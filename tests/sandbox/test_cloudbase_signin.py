@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from freshd.sandbox.cloudbase.direct import Said
 from freshd.sandbox.cloudbase.user import Profile, Second
+from freshd.sandbox.direct import Said
 from tests.sandbox.cloudbase_bed import DEVICE, TOKEN, V1, Bed, basic, bearer, claims_of, refused
 
 HOUR = 3600

@@ -1,55 +1,34 @@
 """CloudBase over real sockets: the same faults, deliveries and books as OAuth 2.0, and its page."""
 
-import time
 import urllib.parse
 from typing import Any
 
 import pytest
 
+from tests.sandbox import wire
 from tests.sandbox.cloudbase_bed import DEVICE, V1
-from tests.sandbox.cloudbase_wire import mint, opened, page, raw, refresh, request_bytes
-from tests.sandbox.conftest import Clock, Peer, until
+from tests.sandbox.cloudbase_wire import mint, opened, raw, refresh, request_bytes
+from tests.sandbox.conftest import Clock, Peer
+from tests.sandbox.wire import page
 
-BEFORE: list[tuple[str, dict[str, Any]]] = [
-    ("lost_before_commit", {}),
-    ("hang", {"seconds": 0.01}),
-    ("reset", {}),
-    ("html", {}),
-    ("bad_gateway", {}),
-    ("status", {"status": 503}),
-    ("rate_limited", {}),
-]
-AFTER: list[tuple[str, dict[str, Any]]] = [
-    ("lost_after_commit", {}),
-    ("cut_short", {}),
-    ("hang", {"seconds": 0.01, "after_commit": True}),
-    ("reset", {"after_commit": True}),
-    ("html", {"after_commit": True}),
-    ("bad_gateway", {"after_commit": True}),
+AFTER: list[wire.Fault] = [
+    *wire.AFTER,
     ("status", {"status": 200, "body": "", "after_commit": True}),
-    ("missing_fields", {"fields": ["refresh_token"]}),
-    ("no_refresh_token", {}),
 ]
 
 
 async def test_a_refresh_is_booked_like_any_other(peer: Peer) -> None:
     grant = await mint(peer)
     assert (await refresh(peer, grant["refresh_token"])).json["token_type"] == "Bearer"
-    told = await page(peer)
-    (commit,), (call,), (lineage,) = told["commits"], told["calls"], told["lineages"]
-    assert (commit["spent"], commit["reached"], commit["doubt"]) == (grant["fingerprint"], True, "unconfirmed")
-    assert (call["presented"], call["outcome"], call["commit"]) == (grant["fingerprint"], "granted", commit["serial"])
-    assert (lineage["id"], lineage["head"], lineage["spent"]) == (grant["lineage"], commit["successor"], 1)
-    assert commit["received_ns"] <= commit["committed_ns"] <= commit["delivery"]["write_started_ns"]
+    wire.assert_booked(await page(peer), grant)
 
 
-@pytest.mark.parametrize(("fault", "settings"), BEFORE)
+@pytest.mark.parametrize(("fault", "settings"), wire.BEFORE)
 async def test_before_the_commit_nothing_is_spent(peer: Peer, fault: str, settings: dict[str, Any]) -> None:
     token = (await mint(peer))["refresh_token"]
-    await peer.control("POST", "/faults", fault=fault, count=1, **settings)
+    await wire.strike(peer, fault, settings)
     assert b"access_token" not in await raw(peer, token)
-    told = await page(peer)
-    assert ([call["outcome"] for call in told["calls"]], told["commits"]) == ([fault], [])
+    wire.assert_unspent(await page(peer), fault)
     assert (await refresh(peer, token)).status == 200
 
 
@@ -58,35 +37,25 @@ async def test_after_the_commit_the_answer_is_lost_and_a_replay_is_doubtful(
     peer: Peer, fault: str, settings: dict[str, Any]
 ) -> None:
     token = (await mint(peer))["refresh_token"]
-    await peer.control("POST", "/faults", fault=fault, count=1, **settings)
+    await wire.strike(peer, fault, settings)
     await raw(peer, token)
-    told = await page(peer)
-    assert ([call["outcome"] for call in told["calls"]], told["commits"][0]["doubt"]) == (["granted"], fault)
+    wire.assert_lost(await page(peer), fault)
     assert (await refresh(peer, token)).json["error"] == "invalid_grant"
-    counters = (await page(peer))["counters"]
-    assert (counters["spent_uses"], counters["doubtful_replays"], counters["reasons"]) == (0, 1, {fault: 1})
+    wire.assert_doubtful((await page(peer))["counters"], fault)
 
 
 async def test_a_use_of_what_an_escrowed_answer_replaced_is_a_spent_use(peer: Peer) -> None:
     token = (await mint(peer))["refresh_token"]
     await refresh(peer, token)
-    successor = (await page(peer))["commits"][0]["successor"]
-    assert await peer.control("POST", "/escrowed", fingerprints=[successor]) == {"marked": 1}
+    await wire.escrow(peer)
     await refresh(peer, token)
     assert (await page(peer))["counters"]["spent_uses"] == 1
 
 
 async def test_a_kill_between_commit_and_answer_is_seen_in_the_books(peer: Peer) -> None:
     token = (await mint(peer))["refresh_token"]
-    await peer.control("POST", "/faults", fault="slow", seconds=0.05, when="after")
     _, writer = await peer.dial()
-    writer.write(request_bytes(token))
-    await until(lambda: peer.running.ledger.books.account("a").commits)
-    killed_ns = time.monotonic_ns()
-    writer.transport.abort()
-    (commit,) = (await page(peer))["commits"]
-    assert (commit["reached"], commit["doubt"]) == (False, "peer_gone")
-    assert commit["committed_ns"] <= killed_ns < commit["delivery"]["write_started_ns"]
+    await wire.assert_kill_is_booked(peer, writer, request_bytes(token))
 
 
 async def test_a_rule_strikes_one_way_in_and_not_another(peer: Peer) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.sandbox.conftest import START, Peer
+from tests.sandbox.wire import assert_says_what_to_write
 
 
 async def test_healthz_says_where_and_when(peer: Peer) -> None:
@@ -101,9 +102,7 @@ async def test_a_policy_change_shows_the_result(peer: Peer) -> None:
 async def test_a_malformed_wish_says_what_to_write(
     peer: Peer, method: str, path: str, wish: dict[str, object], word: str
 ) -> None:
-    status, answer = await peer.try_control(method, path, **wish)
-    assert status == 400
-    assert word in answer["error"]
+    await assert_says_what_to_write(peer, method, path, wish, word)
 
 
 async def test_unknown_names_are_not_found(peer: Peer) -> None:

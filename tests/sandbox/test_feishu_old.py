@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from freshd.sandbox.direct import Said
 from freshd.sandbox.feishu.apps import Brand, Standing
-from freshd.sandbox.feishu.direct import Said
 from freshd.sandbox.feishu.faults import FeishuCode
 from freshd.sandbox.feishu.ledger import Generation
 from freshd.sandbox.tokens import fingerprint

@@ -1,38 +1,26 @@
 """Feishu over real sockets: the same faults, deliveries and books as OAuth 2.0, its pages, and its control port."""
 
 import json
-import time
 import urllib.parse
 from typing import Any
 
 import pytest
 
 from freshd.sandbox.server import Running
-from tests.sandbox.conftest import START, Answer, Clock, Peer, until
+from tests.sandbox import wire
+from tests.sandbox.conftest import START, Answer, Clock, Peer
 from tests.sandbox.feishu_bed import APP, AUTHORIZE, BACK, INTERNAL, SCOPE, TENANT, USER_INFO, V2, V3, VERIFIER, basic
+from tests.sandbox.wire import page
 
-BEFORE: list[tuple[str, dict[str, Any]]] = [
-    ("lost_before_commit", {}),
-    ("hang", {"seconds": 0.01}),
-    ("reset", {}),
-    ("html", {}),
-    ("bad_gateway", {}),
-    ("status", {"status": 503}),
-    ("rate_limited", {}),
+BEFORE: list[wire.Fault] = [
+    *wire.BEFORE,
     ("feishu_code", {"code": 20050}),
     ("feishu_code", {"code": 20072}),
 ]
-AFTER: list[tuple[str, dict[str, Any]]] = [
-    ("lost_after_commit", {}),
-    ("cut_short", {}),
-    ("hang", {"seconds": 0.01, "after_commit": True}),
-    ("reset", {"after_commit": True}),
-    ("html", {"after_commit": True}),
-    ("bad_gateway", {"after_commit": True}),
+AFTER: list[wire.Fault] = [
+    *wire.AFTER,
     ("feishu_code", {"code": 20050, "after_commit": True}),
-    ("missing_fields", {"fields": ["refresh_token"]}),
     ("empty_fields", {"fields": ["refresh_token"]}),
-    ("no_refresh_token", {}),
 ]
 
 
@@ -53,12 +41,6 @@ async def raw(peer: Peer, token: str) -> bytes:
         return b""
 
 
-async def page(peer: Peer, label: str = "a") -> dict[str, Any]:
-    books = peer.running.ledger.books.account(label)
-    await until(lambda: all(commit.delivery for commit in books.commits))
-    return await peer.control("GET", f"/ledger/{label}")
-
-
 async def info(peer: Peer, token: str) -> Answer:
     return await peer.call("GET", USER_INFO, headers={"Authorization": f"Bearer {token}"})
 
@@ -70,21 +52,15 @@ async def test_a_refresh_is_booked_like_any_other(peer: Peer, path: str) -> None
     assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
     assert answer.headers["X-Tt-Logid"]
     assert answer.headers["Date"] == "Fri, 15 Jan 2027 08:00:00 GMT"
-    told = await page(peer)
-    (commit,), (call,), (lineage,) = told["commits"], told["calls"], told["lineages"]
-    assert (commit["spent"], commit["reached"], commit["doubt"]) == (grant["fingerprint"], True, "unconfirmed")
-    assert (call["presented"], call["outcome"], call["commit"]) == (grant["fingerprint"], "granted", commit["serial"])
-    assert (lineage["id"], lineage["head"], lineage["spent"]) == (grant["lineage"], commit["successor"], 1)
-    assert commit["received_ns"] <= commit["committed_ns"] <= commit["delivery"]["write_started_ns"]
+    wire.assert_booked(await page(peer), grant)
 
 
 @pytest.mark.parametrize(("fault", "settings"), BEFORE)
 async def test_before_the_commit_nothing_is_spent(peer: Peer, fault: str, settings: dict[str, Any]) -> None:
     token = (await mint(peer))["refresh_token"]
-    await peer.control("POST", "/faults", fault=fault, count=1, **settings)
+    await wire.strike(peer, fault, settings)
     assert b"ur-" not in await raw(peer, token)
-    told = await page(peer)
-    assert ([call["outcome"] for call in told["calls"]], told["commits"]) == ([fault], [])
+    wire.assert_unspent(await page(peer), fault)
     assert (await refresh(peer, token)).json["code"] == 0
 
 
@@ -93,22 +69,20 @@ async def test_after_the_commit_the_answer_is_lost_and_a_replay_is_doubtful(
     peer: Peer, fault: str, settings: dict[str, Any]
 ) -> None:
     token = (await mint(peer))["refresh_token"]
-    await peer.control("POST", "/faults", fault=fault, count=1, **settings)
+    await wire.strike(peer, fault, settings)
     reply = await raw(peer, token)
     assert b"ur-" not in reply or fault == "cut_short"
-    told = await page(peer)
-    assert ([call["outcome"] for call in told["calls"]], told["commits"][0]["doubt"]) == (["granted"], fault)
+    wire.assert_lost(await page(peer), fault)
     assert (await refresh(peer, token)).json["code"] == 20064
     counters = (await page(peer))["counters"]
-    assert (counters["spent_uses"], counters["doubtful_replays"], counters["reasons"]) == (0, 1, {fault: 1})
+    wire.assert_doubtful(counters, fault)
     assert counters["killed_by"] == {"reuse": 1}
 
 
 async def test_a_use_of_what_an_escrowed_answer_replaced_is_a_spent_use(peer: Peer) -> None:
     token = (await mint(peer))["refresh_token"]
     await refresh(peer, token)
-    successor = (await page(peer))["commits"][0]["successor"]
-    assert await peer.control("POST", "/escrowed", fingerprints=[successor]) == {"marked": 1}
+    await wire.escrow(peer)
     await refresh(peer, token)
     assert (await page(peer))["counters"]["spent_uses"] == 1
 
@@ -121,17 +95,10 @@ async def test_the_harmless_call_vouches_for_the_answer_it_uses(peer: Peer) -> N
 
 async def test_a_kill_between_commit_and_answer_is_seen_in_the_books(peer: Peer) -> None:
     token = (await mint(peer))["refresh_token"]
-    await peer.control("POST", "/faults", fault="slow", seconds=0.05, when="after")
     _, writer = await peer.dial()
     body = urllib.parse.urlencode({"grant_type": "refresh_token", "refresh_token": token, **APP}).encode()
     head = f"POST {V3} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-    writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-    await until(lambda: peer.running.ledger.books.account("a").commits)
-    killed_ns = time.monotonic_ns()
-    writer.transport.abort()
-    (commit,) = (await page(peer))["commits"]
-    assert (commit["reached"], commit["doubt"]) == (False, "peer_gone")
-    assert commit["committed_ns"] <= killed_ns < commit["delivery"]["write_started_ns"]
+    await wire.assert_kill_is_booked(peer, writer, f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
 
 @pytest.mark.parametrize(

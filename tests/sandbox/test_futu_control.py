@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.conftest import Peer
+from tests.sandbox.wire import assert_says_what_to_write
 
 BROKERS = {"1001": "hk", "1007": "us"}
 
@@ -120,9 +121,7 @@ async def test_the_host_its_clock_and_its_grudges_can_be_changed(peer: Peer) -> 
 async def test_a_malformed_wish_says_what_to_write(
     peer: Peer, method: str, path: str, wish: dict[str, object], word: str
 ) -> None:
-    status, answer = await peer.try_control(method, path, **wish)
-    assert status == 400
-    assert word in answer["error"]
+    await assert_says_what_to_write(peer, method, path, wish, word)
 
 
 async def test_names_are_taken_once(peer: Peer) -> None:

@@ -23,6 +23,15 @@ def in_the_air() -> House:
     return house
 
 
+def removed_while_it_moves(house: House) -> None:
+    """The account changes its family, is taken out of the configuration, and stands in it again, unread as yet."""
+    house.families["mail"] = "new"
+    house.reload("mail")
+    gone = house.providers.pop("mail")
+    house.reload(removed=("mail",))
+    house.providers["mail"] = gone
+
+
 def test_I1_an_account_in_the_air_lands_before_it_changes_its_family() -> None:
     house = in_the_air()
 
@@ -46,11 +55,7 @@ def test_an_account_that_is_removed_while_it_moves_stays_removed() -> None:
 
     async def work() -> None:
         await asyncio.sleep(5.0)
-        house.families["mail"] = "new"
-        house.reload("mail")
-        gone = house.providers.pop("mail")
-        house.reload(removed=("mail",))
-        house.providers["mail"] = gone
+        removed_while_it_moves(house)
         await asyncio.sleep(60.0)
         assert house.state().retired
         house.reload()
@@ -65,11 +70,7 @@ def test_an_account_that_is_removed_and_comes_back_while_it_moves_goes_on() -> N
 
     async def work() -> None:
         await asyncio.sleep(5.0)
-        house.families["mail"] = "new"
-        house.reload("mail")
-        gone = house.providers.pop("mail")
-        house.reload(removed=("mail",))
-        house.providers["mail"] = gone
+        removed_while_it_moves(house)
         house.reload()
         await asyncio.sleep(60.0)
         assert not house.state().retired

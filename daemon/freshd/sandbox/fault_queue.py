@@ -14,6 +14,8 @@ from freshd.sandbox.endings import Ending
 from freshd.sandbox.faults import Edit, Fault, Skew, Slow, When, WrongSubject
 from freshd.sandbox.feishu import faults as feishu
 from freshd.sandbox.shape import ShapeError, checked, shaped
+from freshd.sandbox.tokens import Delivery
+from freshd.sandbox.wire import Manner
 
 ANY = "*"
 CATALOGUE: dict[str, type[Fault]] = {
@@ -63,6 +65,29 @@ class Plan:
     subject: str | None = None
     edits: list[Edit] = dataclasses.field(default_factory=list)
     ending: Ending | None = None
+
+    @property
+    def forestalls(self) -> bool:
+        """Whether the ending comes before the service has done anything."""
+        ending = self.ending
+        return ending is not None and not ending.after_commit and not ending.is_own_word
+
+    @property
+    def manner(self) -> Manner:
+        """How the bytes of the answer leave."""
+        return self.ending.manner if self.ending is not None else Manner.WHOLE
+
+    @property
+    def cut_at(self) -> int:
+        """How many bytes of a body leave where it is cut (negative: all but so many)."""
+        return getattr(self.ending, "bytes", 0) if self.manner is Manner.CUT else 0
+
+    def judge(self, delivery: Delivery, *, carried: bool) -> None:
+        """Decide whether the client could read its new secret, and name what prevented it; ``carried``: it was said."""
+        delivery.carried = delivery.complete and carried
+        if not delivery.is_whole and delivery.reason is None:
+            spoilers = ",".join(edit.name for edit in self.edits)
+            delivery.reason = self.ending.name if self.ending is not None else spoilers or "not_carried"
 
     def add(self, fault: Fault) -> None:
         """Take one more fault in."""

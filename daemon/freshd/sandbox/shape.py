@@ -1,7 +1,7 @@
 """Turning JSON objects into frozen dataclasses, with every mistake named at once.
 
-It knows the few field types the sandbox uses (bool, int, float, str, enums of text, tuples of text, optional ones) and
-must not grow into a validation library: settings of the daemon are validated elsewhere.
+It knows the few field types the sandbox uses (bool, int, float, str, enums of text, tuples of text, JSON objects,
+optional ones) and must not grow into a validation library: settings of the daemon are validated elsewhere.
 """
 
 import dataclasses
@@ -75,6 +75,10 @@ def _fit(value: object, hint: Any) -> object:  # noqa: ANN401 - a type hint has 
         if not isinstance(value, list | tuple):
             raise TypeError
         return tuple(_fit(item, hint.__args__[0]) for item in value)
+    if typing.get_origin(hint) is dict:
+        if not isinstance(value, dict):
+            raise TypeError
+        return value
     if isinstance(hint, type) and issubclass(hint, enum.StrEnum):
         return hint(str(value))
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
@@ -89,6 +93,8 @@ def _spoken(hint: Any) -> str:  # noqa: ANN401 - a type hint has no narrower typ
         return " or ".join("null" if part is type(None) else _spoken(part) for part in hint.__args__)
     if typing.get_origin(hint) is tuple:
         return f"a list of {_spoken(hint.__args__[0])}"
+    if typing.get_origin(hint) is dict:
+        return "a JSON object"
     if issubclass(hint, enum.StrEnum):
         return "one of " + ", ".join(member.value for member in hint)
     return {bool: "true or false", int: "a whole number", float: "a finite number", str: "text"}[hint]

@@ -1,10 +1,12 @@
 """Writing one HTTP answer to the raw socket, so that it can be lost, cut short or reset, and knowing how far it got.
 
-Rules: this file alone touches transports. It never decides what is said, only whether and how the bytes leave.
+Rules: only this file and those built on its ``write``, ``reset`` and ``peer_open`` touch transports. They never decide
+what is said, only whether and how the bytes leave, and never raise for a peer that has gone.
 A ``Spoken`` must be returned to the web server afterwards: it stands for an answer that is already on the wire.
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import email.utils
 import enum
@@ -13,7 +15,7 @@ import json
 import socket
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -83,7 +85,7 @@ async def speak(
     that of the whole body. Never raises for a peer that has gone.
     """
     transport = request.transport
-    delivery = Delivery(peer_open_before=_peer_open(transport), write_started_ns=time.monotonic_ns())
+    delivery = Delivery(peer_open_before=peer_open(transport), write_started_ns=time.monotonic_ns())
     if transport is None or transport.is_closing():
         delivery.write_failed, delivery.reason = True, "peer_gone"
         return Spoken(keep_alive=False), delivery
@@ -92,12 +94,12 @@ async def speak(
         await _stream(request, reply, date, delivery)
     elif manner in (Manner.WHOLE, Manner.CUT):
         body = reply.body[:cut_at] if manner is Manner.CUT else reply.body
-        await _write(transport, _head(reply, date, len(reply.body), keep_alive=keep_alive) + body, delivery)
+        await write(transport, _head(reply, date, len(reply.body), keep_alive=keep_alive) + body, delivery)
         delivery.complete = manner is Manner.WHOLE and not delivery.write_failed
     elif manner is Manner.RESET:
-        _reset(transport)
+        reset(transport)
     delivery.write_done_ns = time.monotonic_ns()
-    delivery.peer_open_after = _peer_open(request.transport)
+    delivery.peer_open_after = peer_open(request.transport)
     if delivery.complete and delivery.peer_open_before is False:
         delivery.complete, delivery.reason = False, "peer_gone"
     if not keep_alive:
@@ -117,8 +119,11 @@ def _head(reply: Reply, date: float, length: int, *, keep_alive: bool) -> bytes:
     return "\r\n".join(lines).encode("latin-1")
 
 
-async def _write(transport: asyncio.Transport, data: bytes, delivery: Delivery) -> None:
-    """Hand ``data`` to the kernel whole, or mark the delivery as failed."""
+async def write(transport: asyncio.Transport, data: bytes, delivery: Delivery) -> None:
+    """Hand ``data`` to the kernel whole, or mark the delivery as failed.
+
+    The peer has 30 seconds to make room for what the socket cannot hold.
+    """
     transport.write(data)
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + _FLUSH_LIMIT_S
@@ -133,28 +138,32 @@ async def _write(transport: asyncio.Transport, data: bytes, delivery: Delivery) 
 async def _stream(request: web.Request, reply: Reply, date: float, delivery: Delivery) -> None:
     """Repeat the body up to ``reply.size`` bytes, at the peer's speed, until it closes."""
     writer = request.writer
-    block = (reply.body * (_CHUNK // max(1, len(reply.body)) + 1))[:_CHUNK]
-    left = reply.size
     try:
         await writer.write(_head(reply, date, reply.size, keep_alive=False))
-        while left:
-            piece = block[:left]
+        for piece in pieces(reply.body, reply.size):
             await asyncio.wait_for(writer.write(piece), _FLUSH_LIMIT_S)
             delivery.bytes_written += len(piece)
-            left -= len(piece)
     except (ConnectionError, TimeoutError):
         delivery.write_failed, delivery.reason = True, "write_failed"
 
 
-def _reset(transport: asyncio.Transport) -> None:
+def pieces(payload: bytes, size: int) -> Iterator[bytes]:
+    """Return ``payload`` repeated up to ``size`` bytes, in pieces of 64 KiB."""
+    block = (payload * (_CHUNK // max(1, len(payload)) + 1))[:_CHUNK]
+    for start in range(0, size, _CHUNK):
+        yield block[: size - start]
+
+
+def reset(transport: asyncio.Transport) -> None:
     """Close with RST: no lingering, nothing flushed."""
     sock = transport.get_extra_info("socket")
     if sock is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
 
 
-def _peer_open(transport: asyncio.Transport | None) -> bool | None:
+def peer_open(transport: asyncio.Transport | None) -> bool | None:
     """Whether the peer still holds its end of the connection; None where the system cannot tell."""
     sock = transport.get_extra_info("socket") if transport is not None else None
     if sock is None:

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from freshd.core.contract import Contract, Omitted
-from freshd.core.model import Change, Grant, Intent, Lease, Moment, Record, Secret
-from freshd.core.outcome import Answered, Judged, Rejected, Reply
+from freshd.core.model import Grant, Intent, Lease, Moment, Record, Secret
+from freshd.core.outcome import Judged, Rejected, Reply
 from freshd.core.profile import Margins
 from freshd.providers.aun.life import Chain
 from freshd.providers.aun.options import Options, Schema
 from freshd.providers.aun.read import read
 from tests.unit.providers.aun_pki import AID, DAY, NOW, Pki, key, pem_of
+from tests.unit.providers.parts import change, grant
 
 CONTRACT = Contract(omitted=Omitted.DEAD, lease_life=3600)
 MARGINS = Margins(0.45, 600, 0.1)
@@ -104,24 +105,6 @@ def judge(answer: Reply, rung: str = "refresh", known: Record = RECORD, **about:
 def refusal(judged: Judged) -> Rejected:
     assert isinstance(judged, Rejected), judged
     return judged
-
-
-def change(judged: Judged) -> Change:
-    assert isinstance(judged, Answered), judged
-    [made] = judged.changes
-    return made
-
-
-def lease(judged: Judged) -> Lease:
-    made = change(judged).lease
-    assert made is not None
-    return made
-
-
-def grant(judged: Judged) -> Grant:
-    made = change(judged).grant
-    assert made is not None
-    return made
 
 
 def secrets(judged: Judged) -> dict[str, str]:

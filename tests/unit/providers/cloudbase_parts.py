@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -11,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from freshd.core.contract import Contract
-from freshd.core.model import Binding, Change, Grant, Intent, Lease, Moment, Record, Secret
-from freshd.core.outcome import Answered, Judged, NotSent, Performed, Rejected, Reply
+from freshd.core.model import Binding, Grant, Intent, Lease, Moment, Record, Secret
+from freshd.core.outcome import Judged, Rejected, Reply
 from freshd.core.settings import SecretRef, Way
 from freshd.errors import FreshdError
 from freshd.ports import Provider
@@ -24,11 +23,11 @@ from freshd.providers.cloudbase.server import Server
 from freshd.providers.cloudbase.user import User
 from freshd.providers.deps import Deps
 from freshd.providers.discovery import Discovery
-from freshd.providers.http import Call, Http
+from freshd.providers.http import Http
+from tests.unit.providers.parts import SENT, Clock, FakeHttp, change
 
 ENV = "demo-env-1"
 BASE = "https://demo-env-1.ap-shanghai.tcb-api.tencentcloudapi.com"
-SENT = Moment(1_800_000_000.0, 50_000.0, "boot")
 EARLIER = Moment(1_799_990_000.0, 40_000.0, "boot")
 BINDING = Binding("cloudbase", BASE, f"{ENV}/bot-0001", "1900000000000000001")
 CONTRACT = Contract(lease_life=7200, idle_life=2_592_000)
@@ -76,39 +75,6 @@ WAYS: dict[str, dict[str, Any]] = {
     "wechat": {},
     "qr": {},
 }
-
-
-class FakeHttp(Http):
-    """Answers from a list and remembers what was to be sent."""
-
-    def __init__(self, *answers: Performed) -> None:
-        super().__init__()
-        self.answers = list(answers)
-        self.calls: list[Call] = []
-
-    async def call(self, call: Call) -> Performed:
-        self.calls.append(call)
-        return self.answers.pop(0) if self.answers else NotSent("nobody answers")
-
-    @property
-    def bodies(self) -> list[Any]:
-        return [None if call.body is None else json.loads(call.body) for call in self.calls]
-
-
-class Clock:
-    """Stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        self.moment = SENT
-
-    def now(self) -> Moment:
-        return self.moment
-
-    def boot(self) -> float:
-        return self.moment.boot
-
-    def pass_by(self, seconds: float) -> None:
-        self.moment = at(self.moment, seconds)
 
 
 def at(moment: Moment, seconds: float) -> Moment:
@@ -167,11 +133,6 @@ def intent(rung: str = REFRESH, replays: int = 0, sent: Moment = SENT, **materia
     return Intent("flight", "a", rung, "line", 3, sent, sealed, replays=replays, candidate=candidate)
 
 
-def reply(body: object, status: int = 200, headers: Mapping[str, str] | None = None, *, complete: bool = True) -> Reply:
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Reply(status, tuple((headers or {}).items()), content, complete)
-
-
 def judge(
     answer: Reply, rung: str = REFRESH, terms: Terms = TERMS, record: Record = RECORD, replays: int = 0,
     sent: Moment = SENT, **material: str,
@@ -199,24 +160,6 @@ def after(record: Record, judged: Judged) -> Record:
         return replace(record, generation=record.generation + 1, grant=replace(grant, secrets=secrets))
     made_ = change(judged)
     return Record("a", record.generation + 1, made_.grant or record.grant, made_.lease or record.lease)
-
-
-def change(judged: Judged) -> Change:
-    assert isinstance(judged, Answered), judged
-    [found] = judged.changes
-    return found
-
-
-def lease(judged: Judged) -> Lease:
-    found = change(judged).lease
-    assert found is not None
-    return found
-
-
-def grant(judged: Judged) -> Grant:
-    found = change(judged).grant
-    assert found is not None
-    return found
 
 
 def rejected(judged: Judged) -> Rejected:

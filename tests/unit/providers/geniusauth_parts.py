@@ -6,16 +6,16 @@ import urllib.parse
 from typing import Any
 
 from freshd.core.contract import Contract, Omitted, Reuse
-from freshd.core.model import Binding, Change, Grant, Intent, Lease, Moment, Record, Secret
-from freshd.core.outcome import Answered, Judged, Rejected, Reply
+from freshd.core.model import Binding, Grant, Intent, Lease, Moment, Record, Secret
+from freshd.core.outcome import Judged, Rejected, Reply
 from freshd.providers.geniusauth.case import Terms
 from freshd.providers.geniusauth.options import Options, Schema
 from freshd.providers.geniusauth.provider import GeniusAuth
 from freshd.providers.geniusauth.read import read
 from freshd.providers.http import Call
-from tests.unit.providers.feishu_parts import SECRET, SENT, Clock, FakeHttp, deps, reply
+from tests.unit.providers.feishu_parts import SECRET, deps
+from tests.unit.providers.parts import SENT, Clock, FakeHttp, reply
 
-__all__ = ["SECRET", "SENT", "Clock", "FakeHttp", "reply"]
 APP = "demoapp1"
 KEYS: dict[str, Any] = {"app_code": APP, "app_secret": SECRET}
 DAY = 86_400.0
@@ -84,24 +84,6 @@ def no(code: int, status: int, **headers: str) -> Reply:
 
 def judge(answer: Reply, rung: str = "refresh", terms: Terms = TERMS, of: Record = RECORD, **material: str) -> Judged:
     return read(rung, of, intent(rung, **material), answer, terms)
-
-
-def change(judged: Judged) -> Change:
-    assert isinstance(judged, Answered), judged
-    [made] = judged.changes
-    return made
-
-
-def lease(judged: Judged) -> Lease:
-    made = change(judged).lease
-    assert made is not None
-    return made
-
-
-def grant(judged: Judged) -> Grant:
-    made = change(judged).grant
-    assert made is not None
-    return made
 
 
 def rejected(judged: object) -> Rejected:

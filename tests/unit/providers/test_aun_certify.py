@@ -18,8 +18,6 @@ from tests.unit.providers.aun_parts import (
     RECORD,
     SENT,
     TERMS,
-    change,
-    grant,
     intent,
     judge,
     page,
@@ -29,6 +27,7 @@ from tests.unit.providers.aun_parts import (
     secrets,
 )
 from tests.unit.providers.aun_pki import DAY, NOW, Pki, pem_of
+from tests.unit.providers.parts import change, grant
 
 DUE = record(OLD_CERTIFICATE, current_certificate=None)
 NEXT_CERTIFICATE = PKI.agent(NEXT, begins=NOW - 60)

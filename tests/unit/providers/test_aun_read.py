@@ -28,20 +28,18 @@ from tests.unit.providers.aun_parts import (
     SENT,
     TERMS,
     after,
-    change,
     error,
     frame,
-    grant,
     intent,
     judge,
     jwt,
-    lease,
     record,
     result,
     secrets,
     tokens,
 )
 from tests.unit.providers.aun_pki import AID, DAY, NOW, Pki, key, pem_of
+from tests.unit.providers.parts import change, grant, lease
 
 RUNGS = ("refresh", "login", "settle-key", "renew", "create", "adopt-certificate", "rekey", "nowhere")
 

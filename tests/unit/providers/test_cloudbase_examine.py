@@ -19,17 +19,14 @@ from tests.unit.providers.cloudbase_parts import (
     ENV,
     LEASE,
     RECORD,
-    SENT,
     WAYS,
-    Clock,
-    FakeHttp,
     Vaultless,
     at,
     key_file,
     made,
-    reply,
     with_secrets,
 )
+from tests.unit.providers.parts import SENT, Clock, FakeHttp, reply
 
 LIVE = reply({"token_type": "Bearer", "client_id": ENV, "sub": "1900000000000000001"})
 FRESH = replace(RECORD, lease=replace(LEASE, sent=at(SENT, -60.0)))

@@ -25,25 +25,19 @@ from tests.unit.providers.cloudbase_parts import (
     LEASE,
     OLD,
     RECORD,
-    SENT,
     WAYS,
-    Clock,
-    FakeHttp,
     Vaultless,
     after,
-    change,
     exchange,
-    grant,
     intent,
     jwt,
-    lease,
     made,
     ref,
     rejected,
-    reply,
     with_secrets,
     without_secret,
 )
+from tests.unit.providers.parts import SENT, Clock, FakeHttp, change, grant, lease, reply
 
 EMPTY = Record("a", 0)
 YES = reply(GOOD)

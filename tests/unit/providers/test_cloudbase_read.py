@@ -22,20 +22,16 @@ from tests.unit.providers.cloudbase_parts import (
     LEASE,
     OLD,
     RECORD,
-    SENT,
     TERMS,
     after,
     at,
-    change,
-    grant,
     judge,
     jwt,
-    lease,
     rejected,
-    reply,
     with_secrets,
     without_secret,
 )
+from tests.unit.providers.parts import SENT, change, grant, lease, reply
 
 EMPTY = Record("a", 0)
 

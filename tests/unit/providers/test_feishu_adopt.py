@@ -4,7 +4,8 @@ import pytest
 
 from freshd.core.model import Change, Grant, Lease, Secret
 from freshd.errors import NotPossible
-from tests.unit.providers.feishu_parts import BINDING, SENT, app, provider
+from tests.unit.providers.feishu_parts import BINDING, app, provider
+from tests.unit.providers.parts import SENT
 
 NOW = SENT.wall
 

@@ -13,19 +13,8 @@ from freshd.ports import Found
 from freshd.providers.feishu.client import Client
 from freshd.providers.feishu.examine import Examination
 from freshd.providers.feishu.options import Options
-from tests.unit.providers.feishu_parts import (
-    LEASE,
-    OLD,
-    RECORD,
-    SECRET,
-    SENT,
-    Clock,
-    FakeHttp,
-    app,
-    deps,
-    provider,
-    reply,
-)
+from tests.unit.providers.feishu_parts import LEASE, OLD, RECORD, SECRET, app, deps, provider
+from tests.unit.providers.parts import SENT, Clock, FakeHttp, reply
 
 FRESH = replace(RECORD, lease=replace(LEASE, sent=SENT))
 ACCEPTED = {"code": 0, "msg": "ok", "tenant_access_token": "t-c4nary", "app_access_token": "a-c4nary", "expire": 7200}

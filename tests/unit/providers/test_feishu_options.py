@@ -16,7 +16,8 @@ from freshd.providers.feishu.options import Options, Schema
 from freshd.providers.profiles import packaged
 from freshd.providers.registry import Schemas, make
 from tests.unit.config_parts import Desk, desk
-from tests.unit.providers.feishu_parts import KEYS, FakeHttp, app, deps, provider
+from tests.unit.providers.feishu_parts import KEYS, app, deps, provider
+from tests.unit.providers.parts import FakeHttp
 
 __all__ = ["desk"]
 SECRET = SecretRef(Way.FILE, ("/secret",))

@@ -12,21 +12,8 @@ from freshd.core.contract import Contract, Omitted
 from freshd.core.model import Binding, Grant, Lease, Record, Secret
 from freshd.core.outcome import Answered, Rejected, Reply, Unreadable
 from freshd.providers.feishu.case import Terms
-from tests.unit.providers.feishu_parts import (
-    BINDING,
-    LEASE,
-    LOG_ID,
-    OLD,
-    PRESENTED,
-    RECORD,
-    SENT,
-    TERMS,
-    change,
-    grant,
-    judge,
-    lease,
-    reply,
-)
+from tests.unit.providers.feishu_parts import BINDING, LEASE, LOG_ID, OLD, PRESENTED, RECORD, TERMS, judge
+from tests.unit.providers.parts import SENT, change, grant, lease, reply
 
 GOOD: dict[str, Any] = {
     "code": 0,

@@ -8,7 +8,8 @@ import pytest
 from freshd.core.model import Secret
 from freshd.core.outcome import Judged, Rejected, Remedy, Unreadable
 from freshd.providers.feishu.refusal import APP, NEWER, OLDER
-from tests.unit.providers.feishu_parts import LOG_ID, OLD, PRESENTED, RECORD, app, intent, judge, reply
+from tests.unit.providers.feishu_parts import LOG_ID, OLD, PRESENTED, RECORD, app, intent, judge
+from tests.unit.providers.parts import reply
 
 WAIT, CLIMB, PERSON, CONFIG, BUG = Remedy.WAIT, Remedy.CLIMB, Remedy.PERSON, Remedy.CONFIG, Remedy.BUG
 LOW = replace(RECORD, grant=replace(OLD, secrets={"refresh_token": Secret("ur-rt-0001")}))

@@ -12,7 +12,8 @@ from freshd.core.model import Binding, Grant, Record, Secret
 from freshd.core.outcome import Lost, NotSent, Performed
 from freshd.errors import FreshdError
 from freshd.providers.http import Call
-from tests.unit.providers.feishu_parts import LEASE, OLD, RECORD, SENT, Clock, FakeHttp, app, intent, provider, reply
+from tests.unit.providers.feishu_parts import LEASE, OLD, RECORD, app, intent, provider
+from tests.unit.providers.parts import SENT, Clock, FakeHttp, reply
 
 JSON = "application/json; charset=utf-8"
 FORM = "application/x-www-form-urlencoded"

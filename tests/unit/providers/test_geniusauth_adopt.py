@@ -4,7 +4,8 @@ import pytest
 
 from freshd.core.model import Binding, Change, Secret
 from freshd.errors import NotPossible
-from tests.unit.providers.geniusauth_parts import ACCESS, APP, DAY, LIFE, REFRESH, SENT, WITH_PAYLOAD, jwt, provider
+from tests.unit.providers.geniusauth_parts import ACCESS, APP, DAY, LIFE, REFRESH, WITH_PAYLOAD, jwt, provider
+from tests.unit.providers.parts import SENT
 
 
 def adopted(subject: str | None = None, **given: str) -> Change:

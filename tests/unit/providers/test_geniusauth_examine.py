@@ -12,19 +12,8 @@ from freshd.core.model import Moment, Record
 from freshd.core.outcome import Lost, NotSent, Performed, Reply
 from freshd.ports import Found
 from freshd.providers.geniusauth.refusal import CODES
-from tests.unit.providers.geniusauth_parts import (
-    ACCESS,
-    LEASE,
-    RECORD,
-    REFRESH,
-    SENT,
-    FakeHttp,
-    no,
-    ok,
-    provider,
-    record,
-    reply,
-)
+from tests.unit.providers.geniusauth_parts import ACCESS, LEASE, RECORD, REFRESH, no, ok, provider, record
+from tests.unit.providers.parts import SENT, FakeHttp, reply
 
 FINE = ok(jwt="x", ca="y")
 EMPTY = Record("a")

@@ -16,7 +16,8 @@ from freshd.providers.profiles import packaged
 from freshd.providers.registry import Schemas, make
 from tests.unit.config_parts import Desk, desk
 from tests.unit.providers.feishu_parts import deps
-from tests.unit.providers.geniusauth_parts import DAY, KEYS, LIFE, FakeHttp, options, provider
+from tests.unit.providers.geniusauth_parts import DAY, KEYS, LIFE, options, provider
+from tests.unit.providers.parts import FakeHttp
 
 __all__ = ["desk"]
 

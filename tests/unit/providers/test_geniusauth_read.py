@@ -19,19 +19,15 @@ from tests.unit.providers.geniusauth_parts import (
     LIFE,
     RECORD,
     REFRESH,
-    SENT,
     TERMS,
     WITH_PAYLOAD,
-    change,
-    grant,
     judge,
     jwt,
-    lease,
     ok,
     record,
     rejected,
-    reply,
 )
+from tests.unit.providers.parts import SENT, change, grant, lease, reply
 
 EMPTY = Record("a")
 LOGIN: dict[str, Any] = {

@@ -11,7 +11,6 @@ from tests.unit.providers.geniusauth_parts import (
     APP,
     ENROLLED,
     RECORD,
-    SENT,
     TERMS,
     WIKI,
     judge,
@@ -20,8 +19,8 @@ from tests.unit.providers.geniusauth_parts import (
     provider,
     record,
     rejected,
-    reply,
 )
+from tests.unit.providers.parts import SENT, reply
 
 BUG, WAIT, CONFIG, PERSON = Remedy.BUG, Remedy.WAIT, Remedy.CONFIG, Remedy.PERSON
 TABLE: dict[int, tuple[int, Remedy, Remedy]] = {

@@ -14,6 +14,7 @@ from freshd.ports import Asked, Operated, Provider, Succeeding
 from freshd.providers.geniusauth.provider import GeniusAuth
 from freshd.providers.geniusauth.signature import signature
 from freshd.providers.http import Call
+from tests.unit.providers.feishu_parts import SECRET
 from tests.unit.providers.geniusauth_parts import (
     ACCESS,
     APP,
@@ -21,11 +22,7 @@ from tests.unit.providers.geniusauth_parts import (
     LEASE,
     RECORD,
     REFRESH,
-    SECRET,
-    SENT,
     WITH_PAYLOAD,
-    Clock,
-    FakeHttp,
     body,
     form,
     intent,
@@ -35,8 +32,8 @@ from tests.unit.providers.geniusauth_parts import (
     provider,
     query,
     record,
-    reply,
 )
+from tests.unit.providers.parts import SENT, Clock, FakeHttp, reply
 
 BASE = "https://v.ncuos.com/api/v1"
 SECRET_TEXT = "S3cret+app"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from freshd.providers.geniusauth.moment import ServiceTime
 from freshd.providers.geniusauth.signature import Value, signature, signed
-from tests.unit.providers.geniusauth_parts import SENT, Clock, reply
+from tests.unit.providers.parts import SENT, Clock, reply
 
 APP, SECRET, AT = "demoapp1", "not-a-real-secret", 1_700_000_000
 VECTORS: list[tuple[dict[str, Value], str]] = [

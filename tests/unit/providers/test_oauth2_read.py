@@ -10,11 +10,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from freshd.core.contract import Contract, Omitted
-from freshd.core.model import Binding, Change, Grant, Intent, Lease, Moment, Record, Secret
+from freshd.core.model import Binding, Grant, Intent, Lease, Moment, Record, Secret
 from freshd.core.outcome import Answered, Judged, Rejected, Remedy, Reply, Unreadable
 from freshd.providers.oauth2.case import Terms
 from freshd.providers.oauth2.read import read
 from freshd.providers.oauth2.refusal import REMEDIES
+from tests.unit.providers.parts import change, grant, lease
 
 SENT = Moment(1_800_000_000.0, 50.0, "boot")
 EARLIER = Moment(1_700_000_000.0, 1.0, "earlier")
@@ -53,24 +54,6 @@ def judge(
     answer: Reply, rung: str = "refresh", terms: Terms | None = None, record: Record = RECORD, **material: str
 ) -> Judged:
     return read(rung, record, intent(rung, **material), answer, terms or Terms(BINDING))
-
-
-def change(judged: Judged) -> Change:
-    assert isinstance(judged, Answered), judged
-    [made] = judged.changes
-    return made
-
-
-def lease(judged: Judged) -> Lease:
-    made = change(judged).lease
-    assert made is not None
-    return made
-
-
-def grant(judged: Judged) -> Grant:
-    made = change(judged).grant
-    assert made is not None
-    return made
 
 
 def test_a_good_answer_renews_the_grant_and_yields_a_lease() -> None:

@@ -5,7 +5,6 @@ AID. An ending that would say something else in HTTP says it in a text message; 
 """
 
 import asyncio
-import contextlib
 import json
 import time
 from collections.abc import Mapping
@@ -14,12 +13,10 @@ from freshd.sandbox.aun.answer import Asked, Farewell, Fields, Told, error_of
 from freshd.sandbox.aun.connect import Peer
 from freshd.sandbox.aun.frame import speak
 from freshd.sandbox.aun.rpc import Aun
-from freshd.sandbox.counters import Call
 from freshd.sandbox.endings import Ending, Hang, RateLimited
 from freshd.sandbox.fault_queue import Plan, Scope
 from freshd.sandbox.tokens import Delivery
-from freshd.sandbox.turn import Stage
-from freshd.sandbox.wire import Manner
+from freshd.sandbox.turn import Stage, stamp
 
 STRAY: Fields = {"jsonrpc": "2.0", "method": "event/gateway.notice", "params": {"text": "on demand"}}
 """A message that belongs to nobody."""
@@ -42,20 +39,23 @@ class Turn:
         note = self._aun.arrive(asked, whose, self._stage.now(), received_ns=received_ns)
         scope = Scope(endpoint=asked.method, client_id=whose.aid, label=whose.label, grant_type=asked.method)
         plan = self._stage.faults.plan(scope)
-        await self._wait(plan.wait_before)
-        if plan.ending is not None and not plan.ending.after_commit and not plan.ending.is_own_word:
+        await self._stage.wait(plan.wait_before)
+        if plan.ending is not None and plan.forestalls:
             note.outcome = plan.ending.name
             await self._end(request_id, plan, plan.ending)
             return None
         told = self._aun.judge(asked, whose, self._peer, self._stage.now())
-        self._stamp(told, note, received_ns)
+        note.outcome = told.outcome
+        if told.commit is not None:
+            stamp((told.commit,), note)
+            note.commit, note.outcome = told.commit.serial, "granted"
         delivery = await self._answer(request_id, asked, told, plan)
         self._aun.settle(asked, told, note, self._peer, delivery)
         return told.farewell
 
     async def _answer(self, request_id: object, asked: Asked, told: Told, plan: Plan) -> Delivery:
         text = self._spoiled(request_id, asked, told, plan)
-        await self._wait(plan.wait_after)
+        await self._stage.wait(plan.wait_after)
         if plan.ending is not None:
             delivery, said = await self._end(request_id, plan, plan.ending, text)
         elif told.is_answered:
@@ -64,11 +64,7 @@ class Turn:
             delivery, said = await speak(self._transport, text), text
         else:
             delivery, said = Delivery(reason="not_answered"), b""
-        carried = told.successor is None or json.dumps(told.successor)[1:-1].encode() in said
-        delivery.carried = delivery.complete and carried
-        if not delivery.is_whole and delivery.reason is None:
-            spoilers = [edit.name for edit in plan.edits]
-            delivery.reason = plan.ending.name if plan.ending is not None else ",".join(spoilers) or "not_carried"
+        plan.judge(delivery, carried=told.successor is None or json.dumps(told.successor)[1:-1].encode() in said)
         return delivery
 
     def _spoiled(self, request_id: object, asked: Asked, told: Told, plan: Plan) -> bytes:
@@ -92,7 +88,7 @@ class Turn:
     ) -> tuple[Delivery, bytes]:
         """End a request as a fault wants it; ``text`` is the true answer, if there is one."""
         if isinstance(ending, Hang):
-            await self._wait(ending.seconds)
+            await self._stage.wait(ending.seconds)
         reply = ending.reply(self._stage.now() + plan.date_offset)
         said = text or b""
         if isinstance(ending, RateLimited):
@@ -100,23 +96,9 @@ class Turn:
             said = json.dumps(Told(error=error).envelope(request_id)).encode()
         elif reply is not None:
             said = reply.body
-        cut_at = getattr(ending, "bytes", 0) if ending.manner is Manner.CUT else 0
         size = reply.size if reply is not None else 0
-        delivery = await speak(self._transport, said, manner=ending.manner, cut_at=cut_at, size=size)
+        delivery = await speak(self._transport, said, manner=plan.manner, cut_at=plan.cut_at, size=size)
         return delivery, said
-
-    @staticmethod
-    def _stamp(told: Told, note: Call, received_ns: int) -> None:
-        note.outcome = told.outcome
-        if told.commit is not None:
-            told.commit.committed_ns, told.commit.received_ns = time.monotonic_ns(), received_ns
-            note.commit, note.outcome = told.commit.serial, "granted"
-
-    async def _wait(self, seconds: float) -> None:
-        """Wait so long, or until the server stops."""
-        if seconds > 0:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stage.closing.wait(), seconds)
 
 
 def read(text: str) -> tuple[object, Asked] | Fields:

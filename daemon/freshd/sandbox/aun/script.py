@@ -1,27 +1,26 @@
 """Answers that somebody ordered for AUN's gateway: the next N of a method, or all, for one AID or any.
 
-Rules: lines are taken in the order in which they were added, one for each request. A line with a code or a result
+Rules: one line is taken for each request. A line with a code or a result
 stands in place of the method, which then changes nothing, unless ``after_commit``: it is done, and a lie is told about
 it. A line that only lays members over the result, closes or keeps silent lets the method be done.
 """
 
 import dataclasses
-import itertools
 from collections.abc import Mapping
 
 from freshd.sandbox.aun.answer import Farewell, Fields, Told, error_of
-from freshd.sandbox.shape import checked
+from freshd.sandbox.orders import Ordered, Orders
+from freshd.sandbox.shape import shaped
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class Line:
-    """One order; ``operation`` is the method; None means any AID, no end.
+class Line(Ordered):
+    """One order; ``operation`` is the method; None means any AID.
 
     ``result`` is said word for word; ``over`` is laid over the true result, null takes a member away. ``close`` ends
     the connection with that code afterwards, announced if ``event``; ``silent`` says nothing.
     """
 
-    id: int = 0
     operation: str
     aid: str | None = None
     code: int | None = None
@@ -33,8 +32,6 @@ class Line:
     silent: bool = False
     close: int | None = None
     event: bool = False
-    left: int | None = None
-    used: int = 0
 
     @property
     def stands_in(self) -> bool:
@@ -56,59 +53,17 @@ class Line:
         return told
 
 
-class Script:
+class Script(Orders[Line]):
     """All lines in force."""
 
-    def __init__(self) -> None:
-        self._ids = itertools.count(1)
-        self.lines: list[Line] = []
-
     def add_json(self, wish: Mapping[str, object]) -> Line:
-        """Put the line that a JSON object describes in force; raises ValueError or TypeError if it describes none."""
-        objects = {name: wish.get(name) for name in ("data", "result", "over")}
-        known = checked(_Wish, {name: value for name, value in wish.items() if name not in objects}, partial=False)
-        for name, value in objects.items():
-            if value is not None and not isinstance(value, dict):
-                raise TypeError(f"{name}: expected a JSON object")
-        known |= {**objects, "left": known.pop("count", None)}
-        line = Line(id=next(self._ids), **known)
+        """Put the line that a JSON object describes in force; raises ValueError if it describes none."""
+        line = shaped(Line, wish)
         says = (line.code, line.result, line.over, line.close)
         if not line.silent and all(one is None for one in says):
             raise ValueError("code, result, over, close, silent: expected one of them")
-        self.lines.append(line)
-        return line
+        return self.add(line)
 
     def take(self, operation: str, aid: str | None) -> Line | None:
         """Return the line for a request, charged, or None."""
-        line = next((one for one in self.lines if one.operation == operation and one.aid in (None, aid)), None)
-        if line is not None:
-            line.used += 1
-            if line.left is not None:
-                line.left -= 1
-            self.lines = [one for one in self.lines if one.left is None or one.left > 0]
-        return line
-
-    def remove(self, line_id: int | None = None, *, aid: str | None = None, operation: str | None = None) -> int:
-        """Take lines away: one by id, those of an AID or an operation, or all; return how many."""
-
-        def stays(line: Line) -> bool:
-            wanted = ((line_id, line.id), (aid, line.aid), (operation, line.operation))
-            return any(asked is not None and asked != have for asked, have in wanted)
-
-        kept = [line for line in self.lines if stays(line)]
-        gone = len(self.lines) - len(kept)
-        self.lines = kept
-        return gone
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Wish:
-    operation: str
-    aid: str | None = None
-    code: int | None = None
-    message: str = "on demand"
-    after_commit: bool = False
-    silent: bool = False
-    close: int | None = None
-    event: bool = False
-    count: int | None = None
+        return self.charge(lambda line: line.operation == operation and line.aid in (None, aid))

@@ -185,14 +185,14 @@ class CloudbaseControl:
 
     async def list_orders(self, _: web.Request) -> web.Response:
         """Show the orders in force."""
-        return web.json_response({"orders": self._environment.orders.list()})
+        return web.json_response({"orders": [dataclasses.asdict(order) for order in self._environment.orders.lines]})
 
     async def order(self, request: web.Request) -> web.Response:
         """Put a refusal on demand in force."""
         order = shaped(Order, await read_object(request))
         if order.operation not in (ANY, *OPERATIONS):
             raise ValueError(f"operation: expected one of {', '.join((ANY, *OPERATIONS))}")
-        return web.json_response({"id": self._environment.orders.add(order)}, status=201)
+        return web.json_response({"id": self._environment.orders.add(order).id}, status=201)
 
     async def remove_orders(self, request: web.Request) -> web.Response:
         """Take one order back (``?id=``), or all."""

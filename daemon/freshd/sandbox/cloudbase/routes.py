@@ -7,13 +7,12 @@ import urllib.parse
 from aiohttp import web
 
 from freshd.sandbox.cloudbase.captcha import PAGE_PATH
-from freshd.sandbox.cloudbase.direct import scope_of
+from freshd.sandbox.cloudbase.direct import scope_of, work
 from freshd.sandbox.cloudbase.environment import Environment
 from freshd.sandbox.cloudbase.request import arrived
-from freshd.sandbox.fault_queue import Plan
 from freshd.sandbox.front import page
 from freshd.sandbox.oauth2 import BadForm, read_form
-from freshd.sandbox.turn import Stage, Worked
+from freshd.sandbox.turn import Stage
 
 _FORM = """<form method="post" action="{action}"><input type="hidden" name="challenge" value="{challenge}">
 <p><button name="decision" value="approve" id="approve">I am a person</button>
@@ -40,19 +39,12 @@ class CloudbaseRoutes:
         asked = arrived(request.method, request.path, request.query, request.headers, await request.read())
         whose = self._environment.whose(asked)
         note = self._environment.arrive(whose, self._stage.now(), received_ns)
-
-        def work(plan: Plan) -> Worked:
-            now = self._stage.now()
-            answer = self._environment.answer(asked, whose, now, note=note, subject=plan.subject)
-            return Worked(
-                answer=answer.body,
-                status=answer.status,
-                headers=answer.headers,
-                commit=answer.commit,
-                successor=answer.successor,
-            )
-
-        return await self._stage.perform(request, scope_of(whose), work, note)
+        return await self._stage.perform(
+            request,
+            scope_of(whose),
+            lambda plan: work(self._environment, asked, whose, self._stage.now(), plan, note),
+            note,
+        )
 
     async def captcha_page(self, request: web.Request) -> web.StreamResponse:
         """Ask the person; ``auto=1`` and ``auto=deny`` decide at once."""

@@ -4,11 +4,10 @@ import time
 
 from aiohttp import web
 
-from freshd.sandbox.fault_queue import Plan
 from freshd.sandbox.feishu.direct import scope_of, work
-from freshd.sandbox.feishu.request import Answer, arrived
+from freshd.sandbox.feishu.request import arrived
 from freshd.sandbox.feishu.service import Feishu
-from freshd.sandbox.turn import Stage, Worked
+from freshd.sandbox.turn import Stage
 
 
 class FeishuRoutes:
@@ -29,22 +28,9 @@ class FeishuRoutes:
         asked = arrived(request.method, request.path, request.query, request.headers, await request.read())
         whose = self._feishu.whose(asked)
         note = self._feishu.arrive(whose, self._stage.now(), received_ns)
-        answers: list[Answer] = []
-
-        def worked(plan: Plan) -> Worked:
-            answer = work(self._feishu, asked, whose, self._stage.now(), plan, note)
-            answers.append(answer)
-            return Worked(
-                answer=answer.body,
-                status=answer.status,
-                headers=answer.headers,
-                commit=answer.commit,
-                successor=answer.successor,
-                is_empty=answer.is_empty,
-            )
-
-        spoken = await self._stage.perform(request, scope_of(whose), worked, note)
-        for answer in answers:
-            for other in answer.also:
-                other.delivery = answer.commit.delivery if answer.commit is not None else None
-        return spoken
+        return await self._stage.perform(
+            request,
+            scope_of(whose),
+            lambda plan: work(self._feishu, asked, whose, self._stage.now(), plan, note),
+            note,
+        )

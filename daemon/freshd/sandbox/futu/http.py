@@ -43,17 +43,13 @@ class FutuEndpoints:
             return web.json_response({"error": "no such operation"}, status=404)
         whose = self._futu.whose(operation, asked)
         note = self._futu.arrive(operation, whose, self._stage.now(), received_ns=received_ns)
-        told: list[Told] = []
 
         def work(plan: Plan) -> Worked:
-            told.append(self._futu.judge(operation, asked, whose, self._stage.now()))
-            note.outcome = told[0].outcome
-            return _worked(told[0], plan, received_ns)
+            told = self._futu.judge(operation, asked, whose, self._stage.now())
+            note.outcome = told.outcome
+            return _worked(told, plan)
 
-        spoken = await self._stage.perform(request, _scope(operation, whose), work, note)
-        for commit in told[0].others if told else ():
-            commit.delivery = told[0].commit.delivery if told[0].commit is not None else None
-        return spoken
+        return await self._stage.perform(request, _scope(operation, whose), work, note)
 
 
 async def _read(request: web.Request) -> Asked:
@@ -72,11 +68,16 @@ def _scope(operation: str, whose: Whose) -> Scope:
     return Scope(endpoint=endpoint, client_id=client_id, label=whose.label, grant_type=operation)
 
 
-def _worked(told: Told, plan: Plan, received_ns: int) -> Worked:
+def _worked(told: Told, plan: Plan) -> Worked:
     """Put what was told into the turn's words."""
     members = told.members
     if plan.subject is not None and "uid" in members:
         members["uid"] = int(plan.subject) if plan.subject.isdecimal() else plan.subject
-    for commit in told.others:
-        commit.received_ns, commit.committed_ns = received_ns, time.monotonic_ns()
-    return Worked(answer=told.answer, members=members, status=told.status, commit=told.commit, successor=told.successor)
+    return Worked(
+        answer=told.answer,
+        members=members,
+        status=told.status,
+        commit=told.commit,
+        also=told.others,
+        successor=told.successor,
+    )

@@ -121,7 +121,7 @@ class FutuLevers:
             return self._pile(uid, thing, broker_id).void()
         broker = self.broker(uid, broker_id)
         had, broker.customer_id = broker.customer_id, None
-        line = Line(operation="repull", uid=uid, broker_id=broker.broker_id, code=NO_VALID_CID, left=count)
+        line = Line(operation="repull", uid=uid, broker_id=broker.broker_id, code=NO_VALID_CID, count=count)
         self._state.script.add(line)
         return int(had is not None)
 

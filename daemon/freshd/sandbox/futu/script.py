@@ -1,17 +1,17 @@
 """Answers that somebody ordered for Futu's stand-in: the next N of an operation, or all, for one uid and broker or any.
 
-Rules: lines are taken in the order in which they were added, one for each request. A line with a code or an answer
+Rules: one line is taken for each request. A line with a code or an answer
 stands in place of the operation, which then changes nothing, unless ``after_commit``: it is done, and a lie is told
 about it. A line with a spoiler alone lets the operation be done and spoils what is said.
 """
 
 import dataclasses
 import enum
-import itertools
 from collections.abc import Callable, Mapping
 
 from freshd.sandbox.futu.answer import Fields
-from freshd.sandbox.shape import checked
+from freshd.sandbox.orders import Ordered, Orders
+from freshd.sandbox.shape import shaped
 
 OPERATIONS = (
     "salt",
@@ -52,10 +52,9 @@ class Spoiler(enum.StrEnum):
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class Line:
-    """One order; None means any uid, any broker, no end. ``answer`` is said word for word."""
+class Line(Ordered):
+    """One order; None means any uid, any broker. ``answer`` is said word for word."""
 
-    id: int = 0
     operation: str
     uid: int | None = None
     broker_id: int | None = None
@@ -63,8 +62,6 @@ class Line:
     spoil: Spoiler | None = None
     answer: Fields | None = None
     after_commit: bool = False
-    left: int | None = None
-    used: int = 0
 
     @property
     def stands_in(self) -> bool:
@@ -86,65 +83,21 @@ class Line:
         return said if self.spoil is None else _SPOILED[self.spoil](said)
 
 
-class Script:
+class Script(Orders[Line]):
     """All lines in force."""
 
-    def __init__(self) -> None:
-        self._ids = itertools.count(1)
-        self.lines: list[Line] = []
-
-    def add(self, line: Line) -> Line:
-        """Put a line in force under the next id."""
-        line.id = next(self._ids)
-        self.lines.append(line)
-        return line
-
     def add_json(self, wish: Mapping[str, object]) -> Line:
-        """Put the line that a JSON object describes in force; raises ValueError or TypeError if it describes none."""
-        fields = {name: value for name, value in wish.items() if name != "answer"}
-        known = checked(_Wish, fields, partial=False)
-        answer = wish.get("answer")
-        if answer is not None and not isinstance(answer, dict):
-            raise TypeError("answer: expected a JSON object")
-        if known["operation"] not in OPERATIONS:
+        """Put the line that a JSON object describes in force; raises ValueError if it describes none."""
+        line = shaped(Line, wish)
+        if line.operation not in OPERATIONS:
             raise ValueError(f"operation: expected one of {', '.join(OPERATIONS)}")
-        line = Line(answer=answer, left=known.pop("count", None), **known)
         if line.code is None and line.spoil is None and line.answer is None:
             raise ValueError("code, spoil, answer: expected one of them")
         return self.add(line)
 
     def take(self, operation: str, uid: int | None, broker_id: int | None) -> Line | None:
         """Return the line for a request, charged, or None."""
-        line = next((one for one in self.lines if one.fits(operation, uid, broker_id)), None)
-        if line is not None:
-            line.used += 1
-            if line.left is not None:
-                line.left -= 1
-            self.lines = [one for one in self.lines if one.left is None or one.left > 0]
-        return line
-
-    def remove(self, line_id: int | None = None, *, uid: int | None = None, operation: str | None = None) -> int:
-        """Take lines away: one by id, those of a uid or an operation, or all; return how many."""
-
-        def stays(line: Line) -> bool:
-            wanted = ((line_id, line.id), (uid, line.uid), (operation, line.operation))
-            return any(asked is not None and asked != have for asked, have in wanted)
-
-        kept = [line for line in self.lines if stays(line)]
-        gone = len(self.lines) - len(kept)
-        self.lines = kept
-        return gone
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Wish:
-    operation: str
-    uid: int | None = None
-    broker_id: int | None = None
-    code: int | None = None
-    spoil: Spoiler | None = None
-    after_commit: bool = False
-    count: int | None = None
+        return self.charge(lambda line: line.fits(operation, uid, broker_id))
 
 
 def _sets(name: str, value: object) -> Callable[[Fields], Fields]:

@@ -180,12 +180,12 @@ class GeniusControl:
 
     async def list_orders(self, _: web.Request) -> web.Response:
         """Show the orders in force."""
-        return web.json_response({"orders": [dataclasses.asdict(order) for order in self._state.orders.orders]})
+        return web.json_response({"orders": [_order(order) for order in self._state.orders.lines]})
 
     async def add_order(self, request: web.Request) -> web.Response:
         """Order a refusal."""
         order = self._state.orders.add(shaped(Order, await read_object(request)))
-        return web.json_response(dataclasses.asdict(order), status=201)
+        return web.json_response(_order(order), status=201)
 
     async def remove_orders(self, request: web.Request) -> web.Response:
         """Take back one order (``?id=``), or all."""
@@ -234,3 +234,8 @@ class GeniusControl:
 
 def _shown(app: App) -> dict[str, object]:
     return {name: value for name, value in dataclasses.asdict(app).items() if name != "secret"}
+
+
+def _order(order: Order) -> dict[str, object]:
+    """Return an order as the port shows it: ``count`` is what is left."""
+    return {**dataclasses.asdict(order), "count": order.left}

@@ -5,8 +5,8 @@ An order stands in place of the operation, unless ``after_commit``: then the ope
 
 import dataclasses
 import enum
-import itertools
 
+from freshd.sandbox import orders
 from freshd.sandbox.geniusauth.codes import MOST_CODE
 
 
@@ -24,50 +24,33 @@ class Operation(enum.StrEnum):
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class Order:
-    """One order; what is None fits everybody. ``left`` None: until it is taken back. ``status`` 0: the code's own."""
+class Order(orders.Ordered):
+    """One order; what is None fits everybody. ``status`` 0: the code's own."""
 
     code: int
     status: int = 0
     operation: Operation | None = None
     app_code: str | None = None
     label: str | None = None
-    count: int | None = None
     after_commit: bool = False
-    id: int = dataclasses.field(default=0, init=False)
 
 
-class Orders:
+class Orders(orders.Orders[Order]):
     """All orders in force."""
 
-    def __init__(self) -> None:
-        """Start with none."""
-        self.orders: list[Order] = []
-        self._ids = itertools.count(1)
-
-    def add(self, order: Order) -> Order:
+    def add(self, line: Order) -> Order:
         """Put an order in force; raises ValueError for what no answer can hold."""
-        if not 0 < order.code <= MOST_CODE:
+        if not 0 < line.code <= MOST_CODE:
             raise ValueError(f"code: expected 1 to {MOST_CODE}")
-        if order.status and not 200 <= order.status <= 599:
+        if line.status and not 200 <= line.status <= 599:
             raise ValueError("status: expected 200 to 599")
-        order.id = next(self._ids)
-        self.orders.append(order)
-        return order
-
-    def remove(self, order_id: int | None = None) -> int:
-        """Take back one order, or all; return how many."""
-        kept = [order for order in self.orders if order_id not in (None, order.id)]
-        gone, self.orders = len(self.orders) - len(kept), kept
-        return gone
+        return super().add(line)
 
     def take(self, operation: Operation, app_code: str, label: str) -> Order | None:
         """Return the first order that strikes a call, and charge it."""
-        for order in self.orders:
-            asked = (order.operation, order.app_code, order.label)
-            fits = all(want in (None, have) for want, have in zip(asked, (operation, app_code, label), strict=True))
-            if fits and order.count != 0:
-                order.count = None if order.count is None else order.count - 1
-                self.orders = [one for one in self.orders if one.count != 0]
-                return order
-        return None
+
+        def fits(order: Order) -> bool:
+            asked = ((order.operation, operation), (order.app_code, app_code), (order.label, label))
+            return all(want in (None, have) for want, have in asked)
+
+        return self.charge(fits)
