@@ -113,7 +113,7 @@ BROKEN = {
 
 
 AT_THE_BROKER = ("no-rotation", "wrong-password")
-AT_ONCE = 3
+AT_ONCE = 2
 """A run waits most of the time, and one that is to end red may be late with anything else."""
 
 

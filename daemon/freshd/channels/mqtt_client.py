@@ -8,6 +8,8 @@ Rules
   is used.
 * The library drops the reason code of a PUBACK and does not notice while it waits for one that the connection has
   ended: callbacks are taken over here, and with them the waiting.
+* The library plans for the next turn of the loop that the socket be watched, because it connects on a thread.  Here
+  all is one thread, and by the next turn the socket may be closed, or its number another's: it is watched at once.
 * A connection that did not answer in time has ended: a frozen broker is left at once, not at the end of the keepalive.
 * Importing this file needs aiomqtt (the extra `mqtt`).
 """
@@ -18,6 +20,8 @@ import asyncio
 import contextlib
 import logging
 import socket
+import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -142,7 +146,6 @@ class Client(aiomqtt.Client):
     async def close(self) -> None:
         """Say goodbye where there is somebody to say it to, and let go of the socket."""
         try:
-            await asyncio.sleep(0)  # what the library has planned for an open socket must not meet a closed one
             if self._client.is_connected() and not self.gone.done():
                 with contextlib.suppress(Exception):
                     self._client.disconnect()
@@ -196,6 +199,37 @@ class Client(aiomqtt.Client):
         heard = None if message.retain else self._heard.get((message.topic, bytes(message.payload)))
         if heard is not None and not heard.done():
             heard.set_result(None)
+
+    def _on_socket_open(self, client: Paho, userdata: Any, sock: Any) -> None:  # noqa: ANN401 - the library's own
+        self._loop.add_reader(sock.fileno(), self._attempt, self._read)
+        self._misc_task = self._loop.create_task(self._misc_loop())
+
+    def _on_socket_close(self, client: Paho, userdata: Any, sock: Any) -> None:  # noqa: ANN401 - the library's own
+        if sock.fileno() >= 0:
+            self._loop.remove_reader(sock.fileno())
+        if self._misc_task is not None:
+            self._misc_task.cancel()
+
+    def _on_socket_register_write(self, client: Paho, userdata: Any, sock: Any) -> None:  # noqa: ANN401
+        if sock.fileno() >= 0:
+            self._loop.add_writer(sock.fileno(), self._attempt, self._client.loop_write)
+
+    def _on_socket_unregister_write(self, client: Paho, userdata: Any, sock: Any) -> None:  # noqa: ANN401
+        if sock.fileno() >= 0:
+            self._loop.remove_writer(sock.fileno())
+
+    def _attempt(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the connection is of no use any more
+            if not self._disconnected.done():
+                self._disconnected.set_exception(error)
+
+    def _read(self) -> None:
+        """All that has come, also what TLS has unwrapped already."""
+        self._client.loop_read()
+        while isinstance(self._sock, ssl.SSLSocket) and self._sock.fileno() >= 0 and self._sock.pending():
+            self._client.loop_read()
 
     def _broke(self, disconnected: asyncio.Future[None]) -> None:
         """The library met bytes that are no MQTT."""

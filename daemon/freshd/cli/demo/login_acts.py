@@ -47,12 +47,17 @@ def sign_in_elsewhere(props: Props) -> None:
 
 
 def fight(props: Props) -> None:
-    """Sabotage: whoever else signs in does so again whenever freshd has."""
+    """Sabotage: whoever else signs in does so again whenever freshd has.
+
+    The token goes with the session, so that a reader's refusal brings freshd's next sign-in at once, not its schedule.
+    """
     role = next(one for one in props.stage.roles if one.method == CUSTOM)
     props.say(f"SABOTAGE  somebody else signs in at CloudBase as {role.name}, {STRANGERS} times in a row")
     for _ in range(STRANGERS):
         before = len(props.stage.service.page(role.label)["commits"])
         props.stage.service.ask("POST", "/cloudbase/stranger", {"label": role.label})
+        token, at = props.stage.service.revoke(role.name), time.time()
+        props.voided.update({} if token is None else {token: at})
         give_up_at = time.monotonic() + role.life_s
         while time.monotonic() < give_up_at and len(props.stage.service.page(role.label)["commits"]) == before:
             time.sleep(0.05)
