@@ -1,4 +1,4 @@
-"""What holds for every test: real parts are asked for by name.
+"""What holds for every test: real parts are asked for by name, and no secret is written anywhere (`tests/canary`).
 
 `@pytest.mark.part("keyring")` skips with the reason where the part is missing, and fails where it is missing
 though FRESHD_REQUIRE names it.
@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 
 from tests import parts
+from tests.canary.watch import Watch
 
 MISSING = pytest.StashKey[dict[str, str]]()
 REQUIRED = pytest.StashKey[frozenset[str]]()
@@ -21,6 +22,7 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Watch(), "canary")
     try:
         config.stash[REQUIRED] = parts.required_names(os.environ)
     except ValueError as error:

@@ -43,6 +43,19 @@ def custody(settings: Settings) -> tuple[Placement, Custodian]:
     return "sealed", custodian
 
 
+def recall(name: str) -> Custodian | None:
+    """The custodian that called itself so; None for one of a machine or a freshd that this is not."""
+    kind, _, rest = name.partition(" ")
+    try:
+        if kind == "key-file":
+            return KeyFile(Path(rest))
+        if kind == "keyring":
+            return OsKeyring(rest)
+        return SystemdCredential(rest.removeprefix("credential "), os.environ) if kind == "systemd" else None
+    except ConfigError:
+        return None
+
+
 def os_keyring(vault: VaultSettings) -> Custodian:
     """The OS keyring by one named back end, never by the library's priorities.  Loads the library on first use."""
     return OsKeyring(vault.backend or BACKEND_OF.get(sys.platform, "secret-service"))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ from freshd.supervisor import Supervisor
 from freshd.tokens import Health, Published, Shortfall
 from freshd.turn import Verb
 
+VaultVerb = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 FRESHEN_SECONDS: Final = 2.0
 """How long a reader waits at most for a newer lease while one in hand would still do."""
 NONE: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -48,6 +49,8 @@ class Desk:
         self._verbs: dict[str, Verb] = {name: verb for noun in nouns for name, verb in noun.verbs.items()}
         self.channels: Callable[[str], Mapping[str, Any]] = lambda _account: NONE
         """What is shown of the logins that freshd holds with an account's lease, by name."""
+        self.vault_verbs: Mapping[str, VaultVerb] = NONE
+        """What operators may do with the vault as a whole, by name."""
         self.on_operated: Callable[[str, str], None] = lambda _verb, _account: None
         """Called with verb and account once an operator's verb is done."""
 
@@ -201,6 +204,15 @@ class Desk:
         done = await act(account, args)
         self.on_operated(verb, account)
         return done
+
+    async def tend(self, verb: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Do one of the vault's verbs.  Raises FreshdError with the remedy."""
+        act = self.vault_verbs.get(verb)
+        if act is None:
+            raise NotPossible(f"the vault knows no verb {verb!r}", "verbs: " + ", ".join(sorted(self.vault_verbs)))
+        if self._supervisor.locked:
+            raise VaultLocked("the vault is locked", "unlock the keyring, or provide the vault's key: freshd doctor")
+        return await act(args)
 
 
 def _obstacle(view: Health) -> str:

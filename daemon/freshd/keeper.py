@@ -227,7 +227,7 @@ class Keeper:
         async def rescue(error: FreshdError) -> None:
             gate = self._gate(account)
             gate.clear()
-            self.post(account, SaveFailed(attempt, f"{error.type}: {error.cause}"))
+            self.post(account, SaveFailed(attempt, f"{error.type}: {error.cause}", error.remedy))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RESCUE_SECONDS):
                     await gate.wait()

@@ -30,7 +30,7 @@ from freshd.core.ways import next_job, reuse_of
 from freshd.errors import KeyringUnavailable, NotPossible
 from freshd.ports import Line
 from freshd.supervisor import Supervisor
-from freshd.turn import STEP_WAIT_SECONDS, Verb, decided, is_decided, is_moved, landed, must_not_displace, quiet
+from freshd.turn import STEP_WAIT_SECONDS, Verb, decided, free, is_moved, landed, must_not_displace, quiet
 
 
 class Operators:
@@ -115,26 +115,27 @@ class Operators:
 
     async def _confirm(self, account: str, _args: Mapping[str, Any]) -> Mapping[str, Any]:
         was_moved = is_moved(self._supervisor, account)
-        if was_moved:
+        was_held = bool(self._supervisor.state(account).standing.held_back)
+        if was_moved or was_held:
             await self._finish_escrow(account)
         async with quiet(self._supervisor, account) as state:
             standing = state.standing
-            if standing.held_back:
+            if was_held:
                 await self._trust(account, standing)
             elif was_moved or is_moved(self._supervisor, account):
                 standing = await self._rebind(account, standing)
             elif not self._supervisor.vault.rolled_back:
                 raise NotPossible("there is nothing to confirm", f"freshd explain {account}")
-            if is_decided(self._supervisor):
-                await self._supervisor.vault.accept()
+            if self._supervisor.vault.rolled_back:
+                await self._supervisor.vault.accept(free(self._supervisor))
         return {"account": account, "generation": standing.generation}
 
     async def _finish_escrow(self, account: str) -> None:
         """An answer in escrow is newer than the grant, which is spent: it is finished first (I5)."""
         supervisor = self._supervisor
         standing = supervisor.state(account).standing
-        if standing.escrowed and not standing.held_back:
-            meant = replace(standing, binding=supervisor.keeper(account).provider(account).binding)
+        if standing.escrowed:
+            meant = replace(standing, held_back=None, binding=supervisor.keeper(account).provider(account).binding)
             supervisor.post(account, Booted(meant, supervisor.vault.high_water))
             await landed(supervisor, account)
 
@@ -151,20 +152,31 @@ class Operators:
     async def _trust(self, account: str, standing: Standing) -> None:
         """The journal may be an old copy: the grant goes on, but as one that may be spent (design 6).
 
-        An answer in escrow is the newest there is: it is finished, for the secret it replaced is spent.
+        What an answer in its escrow brought is as old as the rest.  A doubt that stands already goes on as it is: what
+        was presented again once is not presented once more for this.
         """
         supervisor = self._supervisor
-        if standing.escrowed:
-            supervisor.post(account, Booted(replace(standing, held_back=None), supervisor.vault.high_water))
-            return
+        standing = await self._newest(account, standing)
         rung = ladder.top(supervisor.keeper(account).plan(account).ladder, standing.held)
         if rung is None:
             raise NotPossible("the account holds nothing to renew with", f"freshd enrol {account}")
-        now = supervisor.clock.now()
-        intent = Intent(secrets.token_hex(8), account, rung.name, standing.lineage, standing.generation, now)
-        await supervisor.vault.intend(intent, {})
+        now, intent = supervisor.clock.now(), standing.intent
+        if intent is None or (intent.rung, intent.lineage, intent.candidate) != (rung.name, standing.lineage, None):
+            intent = Intent(secrets.token_hex(8), account, rung.name, standing.lineage, standing.generation, now)
+            await supervisor.vault.intend(intent, {})
         await supervisor.vault.doubt(intent, {}, Line(now, "confirm", "rolled-back", standing.generation))
         supervisor.post(account, Booted(replace(standing, held_back=None, intent=intent), supervisor.vault.high_water))
+
+    async def _newest(self, account: str, standing: Standing) -> Standing:
+        """How the account stands once a later grant that the OS keyring holds was taken up."""
+        record = await self._supervisor.vault.read(account)
+        if record.generation == standing.generation or record.grant is None:
+            return standing
+        grant = record.grant
+        return replace(
+            standing, generation=record.generation, lineage=grant.lineage, held=frozenset(grant.secrets), intent=None,
+            obtained=grant.obtained, valid_for=grant.valid_for,
+        )  # fmt: skip
 
     async def _history(self, account: str, _args: Mapping[str, Any]) -> Mapping[str, Any]:
         lines = await self._supervisor.vault.history(account)

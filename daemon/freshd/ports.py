@@ -7,7 +7,7 @@ All methods run on the event loop's thread; none may block it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -66,8 +66,11 @@ class Vault(Protocol):
     def rolled_back(self) -> str | None:
         """Why this journal is taken for an old or copied one; None where it is not."""
 
-    async def accept(self) -> None:
-        """An operator decided that this journal is the right one after all."""
+    async def accept(self, accounts: Collection[str]) -> None:
+        """An operator decided: these accounts are held back no longer, over restarts too, and this journal goes on.
+
+        Those that `open` told to be held back, and about which nobody decided, stay so over restarts.
+        """
 
     async def open(self) -> Mapping[str, Standing]:
         """Take the lock, unseal, check; every account the journal knows.  VaultLocked: call again later."""

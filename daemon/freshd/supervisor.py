@@ -35,7 +35,8 @@ from freshd.core.happenings import (
 )
 from freshd.core.lifecycle import is_in_air
 from freshd.core.model import Standing
-from freshd.core.state import Phase, State
+from freshd.core.state import Phase, Plan, State
+from freshd.core.ways import reuse_of
 from freshd.errors import FreshdError, KeyringUnavailable, VaultLocked
 from freshd.exchange import Exchange
 from freshd.flight import DEADLINE_SECONDS
@@ -122,8 +123,8 @@ class Supervisor:
         if member.paused:
             self.post(name, Paused())
         standing = self.known.get(name, Standing(name))
-        if self.vault.rolled_back and standing.held and member.plan.contract.reuse is not Reuse.REUSABLE:
-            standing = replace(standing, held_back=self.vault.rolled_back)
+        if standing.held_back and not _works_once(member.plan, standing):
+            standing = replace(standing, held_back=None)
         self.post(name, Booted(standing, self.vault.high_water))
 
     # -- start, reload, stop ----------------------------------------------------------------------------------------
@@ -277,3 +278,9 @@ class Supervisor:
 
     def _withdraw(self, account: str) -> None:
         self.leases.pop(account, None)
+
+
+def _works_once(plan: Plan, standing: Standing) -> bool:
+    """Whether something that the account holds, or that an answer in its escrow may bring, must not be used twice."""
+    once = [rung for rung in plan.ladder if reuse_of(plan, rung.name) is not Reuse.REUSABLE]
+    return any(standing.escrowed or rung.needs & standing.held for rung in once)

@@ -96,3 +96,6 @@ class Tokens(Protocol):
 
     async def operate(self, verb: str, account: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
         """One of the verbs in `api.routes`, or history.  Raises FreshdError."""
+
+    async def tend(self, verb: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        """One of the vault's verbs in `api.routes`.  Raises FreshdError."""

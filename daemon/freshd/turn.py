@@ -4,7 +4,8 @@ Rules
 -----
 * A flight is waited for, never cancelled; one that does not land in time is told of, and goes on.
 * Whoever writes holds the family's lock, so that the record it read is the one it changes (I1).
-* A journal taken for an old copy is the right one again once every account it held back is decided; not before.
+* A journal taken for an old copy goes on with the first account that is decided; each other one stays held back until
+  somebody decides about it, over restarts too.
 """
 
 from __future__ import annotations
@@ -44,11 +45,9 @@ async def quiet(supervisor: Supervisor, account: str) -> AsyncIterator[State]:
         yield state
 
 
-def is_decided(supervisor: Supervisor) -> bool:
-    """Whether the journal is taken for an old copy still, and nobody is held back by that any more."""
-    if not supervisor.vault.rolled_back:
-        return False
-    return not any(supervisor.state(name).standing.held_back for name in supervisor.members)
+def free(supervisor: Supervisor) -> frozenset[str]:
+    """Configured accounts that nothing holds back, or nothing any more."""
+    return frozenset(name for name in supervisor.members if not supervisor.state(name).standing.held_back)
 
 
 def is_moved(supervisor: Supervisor, account: str) -> bool:
@@ -66,10 +65,10 @@ def must_not_displace(supervisor: Supervisor, account: str, *, then: str) -> Non
 
 
 async def decided(supervisor: Supervisor) -> None:
-    """A verb may have been about the last account that was held back; `confirm` does it where this cannot."""
-    if is_decided(supervisor):
+    """A verb may have been about an account that was held back; `confirm` does it where this cannot."""
+    if supervisor.vault.rolled_back:
         with contextlib.suppress(FreshdError):
-            await supervisor.vault.accept()
+            await supervisor.vault.accept(free(supervisor))
 
 
 def under_way(account: str) -> NotPossible:

@@ -47,10 +47,13 @@ def test_every_route_is_described_and_every_description_is_a_route() -> None:
     assert {(method, "/" + "/".join(pattern)) for method, pattern, _ in routes.ROUTES} == CALLS
 
 
-def test_the_verbs_are_the_same() -> None:
-    parameters = DOCUMENT["paths"]["/v1/accounts/{account}/{verb}"]["post"]["parameters"]
-    described = {verb for one in parameters if one.get("name") == "verb" for verb in one["schema"]["enum"]}
-    assert described == routes.VERBS
+@pytest.mark.parametrize(
+    ("path", "verbs"),
+    [("/v1/accounts/{account}/{verb}", routes.VERBS), ("/v1/vault/{verb}", routes.VAULT_VERBS)],
+)
+def test_the_verbs_are_the_same(path: str, verbs: frozenset[str]) -> None:
+    parameters = DOCUMENT["paths"][path]["post"]["parameters"]
+    assert {verb for one in parameters if one.get("name") == "verb" for verb in one["schema"]["enum"]} == verbs
 
 
 def test_defaults_and_limits_are_the_same() -> None:
@@ -61,7 +64,7 @@ def test_defaults_and_limits_are_the_same() -> None:
     assert ttl["default"] == routes.DEFAULT_MIN_TTL_SECONDS
 
 
-NAMES = {"{account}": "calendar", "{verb}": "pause"}
+NAMES = {"vault/{verb}": "vault/move", "{account}": "calendar", "{verb}": "pause"}
 
 
 def target(path: str) -> str:

@@ -109,6 +109,13 @@ class FakeTokens:
             return {"account": account, "lines": []}
         return {"account": account, "verb": verb}
 
+    async def tend(self, verb: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self.gate is not None:
+            await self.gate.wait()
+        self.operations.append((verb, "", args))
+        self.operated.set()
+        return {"verb": verb}
+
 
 class FakePeer(Peer):
     """A caller of any identity, alive until told otherwise."""

@@ -37,6 +37,14 @@ class Engine(FakeTokens):
             raise answer
         return answer
 
+    async def tend(self, verb: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        plain = await super().tend(verb, args)
+        answers = self.script.get(verb)
+        answer = plain if not answers else answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
     def health(self, account: str) -> Health:
         return replace(super().health(account), **self.looks.get(account, {}))
 

@@ -15,6 +15,7 @@ from freshd.cli.verbs import cli
 from freshd.core.model import Moment
 from freshd.vault import KeyFile
 from freshd.vault.glance import glance, proves
+from freshd.vault.keyring import COMFORTABLE_ACCOUNTS
 from tests.api.world import World
 from tests.cli.conftest import Engine, Freshd
 from tests.contract.vault_bed import Bed, enrolled, intent_on
@@ -50,6 +51,21 @@ def test_a_good_configuration_is_ok(config: Path) -> None:
     result = run("check")
     assert (result.exit_code, result.stdout) == (0, f"ok: {config}, 1 account\n")
     assert json.loads(run("check", "--json").stdout)["ok"] is True
+
+
+@pytest.mark.parametrize(
+    ("placement", "over", "warns"), [("keyring", 1, True), ("keyring", 0, False), ("sealed", 1, False)]
+)
+def test_more_accounts_than_an_os_keyring_holds_well_are_warned_of(
+    config: Path, placement: str, over: int, warns: bool
+) -> None:
+    head, account = GOOD.format(folder=config.parent, uid=os.geteuid()).split("[accounts.calendar]")
+    head = head.replace('"sealed"', f'"{placement}"').replace('"key-file"', '"keyring"').split("key_file")[0]
+    names = [f"a{number}" for number in range(COMFORTABLE_ACCOUNTS + over)]
+    config.write_text(head + "".join(f'[accounts.{name}]\ngrant = "{name}"{account}' for name in names))
+    result = run("check")
+    assert (result.exit_code, "sealed" in result.stdout) == (0, warns), result.stdout
+    assert len(json.loads(run("check", "--json").stdout)["warnings"]) == warns
 
 
 def test_all_problems_are_told_at_once_with_their_lines(config: Path) -> None:

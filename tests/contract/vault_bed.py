@@ -74,6 +74,14 @@ class Bed:
             await self._told.wait()
         self.news.remove((account, settled))
 
+    async def first_news(self, account: str) -> bool:
+        """Wait for news of the account, and take it: whether its grant came to rest."""
+        while not (known := [one for one in self.news if one[0] == account]):
+            self._told.clear()
+            await self._told.wait()
+        self.news.remove(known[0])
+        return known[0][1]
+
     async def rest(self, standing: Standing) -> None:
         """Wait until the account's grant has come to rest, if it has not yet."""
         if not standing.settled:

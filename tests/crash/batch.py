@@ -7,7 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 from tests.crash.services import Service
-from tests.crash.trial import Result, Spec, tried
+from tests.crash.spec import Spec
+from tests.crash.trial import Result, tried
 
 AT_ONCE: Final = 3
 

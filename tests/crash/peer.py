@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tests.crash.fates import Fate
-from tests.crash.results import now
+from tests.crash.results import commit, now
 from tests.host.oidc_agent import Trial, Verdict, run_trials
 from tests.host.oidc_provider.bed import OidcProvider
 
@@ -22,7 +22,7 @@ def peer_line(key: tuple[Any, ...], bed: OidcProvider, span_ms: float) -> dict[s
     trial = run_trials(1, seed * 100_003 + number, provider=bed, span_ms=span_ms)[0]
     return {
         "who": who, "seed": seed, "series": series, "service": service, "placement": placement, "number": number,
-        "at": now(), "kind": "around", "mark": None, "instant_ms": round(trial.kill_after_ms, 3),
+        "at": now(), "commit": commit(), "kind": "around", "mark": None, "instant_ms": round(trial.kill_after_ms, 3),
         "fate": _fate(trial).name, "lives": trial.works_after, "ended": trial.complaint.partition("\n")[0] or "live",
         "arrived_us": None if trial.answer_left_at is None else (trial.answer_left_at - trial.killed_at) // 1000,
         "windows": [], "spent_uses": 0, "doubtful_replays": 0,

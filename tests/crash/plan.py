@@ -1,37 +1,27 @@
-"""Which trials are to be done: a pure function of seed and counts, so that a run can be taken up again or repeated."""
+"""How the trials of one series are drawn: pure functions of the seed, so that a run can be taken up again or repeated.
+
+A series of one service and placement is endless and counted from 0: whoever wants few takes the first.  `campaign`
+deals them out.
+"""
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from tests.crash.scene import Placement
 from tests.crash.services import ACCESS_SECONDS
-from tests.crash.trial import Kind, Spec
+from tests.crash.spec import Kind, Spec
 
 POINTS: Final = ("1", "2", "3", "4", "5", "6", "7", "8")
 DURABLE: Final = ("intent-durable", "escrow-durable", "commit-durable")
 """Killed on the journal's own thread: on the disk already, and the exchange not told of it yet."""
-FIRST: Final = dict.fromkeys((*POINTS, *DURABLE), 2) | {"commit-durable": 3}
-"""Passages up to the quiet moment, and one: the first exchange passes each mark, and the import is a commit too."""
-FIRST_ON_CODES: Final = dict.fromkeys((*POINTS, *DURABLE), 4) | {"commit-durable": 5, "7": 3}
-"""The same for a broker: a code, a lease and a code before; and the first code makes no lease to be shown.  The next
-passage is that of the code that follows the lease."""
-FIRST_OF_OWN: Final = dict.fromkeys((*POINTS, *DURABLE), 2)
-"""Of an account that signs in by itself: there is no import."""
-FIRST_OF_ALL: Final = dict.fromkeys((*POINTS, *DURABLE), 1)
-"""Of an enrolment: nothing came before."""
-FIRST_OF_PAYLOAD: Final = dict.fromkeys(("1", "2", "4", "8", "commit-durable"), 2) | dict.fromkeys(
-    ("3", "5", "6", "7", "intent-durable", "escrow-durable"), 1
-)
-"""A renewal that spends nothing came before."""
-FIRST_OF_FREE: Final = dict.fromkeys(("1", "2", "4", "8"), 2)
+MARKS: Final = (*POINTS, *DURABLE)
+FREE_MARKS: Final = ("1", "2", "4", "8")
 """What spends nothing has neither intent nor escrow, and its lease is written behind."""
-FIRST_OF: Final[Mapping[str, Mapping[str, int]]] = {
-    "futu-broker": FIRST_ON_CODES, "aun-create": FIRST_OF_ALL, "geniusauth": FIRST_OF_FREE,
-    "geniusauth-login": FIRST_OF_ALL, "geniusauth-payload": FIRST_OF_PAYLOAD, "cloudbase-ticket": FIRST_OF_OWN,
-}  # fmt: skip
+MARKS_OF: Final[Mapping[str, Sequence[str]]] = {"geniusauth": FREE_MARKS}
 EXCHANGE_SECONDS: Final = {
     "sandbox": 0.01, "oidc-provider": 0.018, "feishu": 0.012, "futu": 0.012, "futu-broker": 0.025,
     "aun": 0.03, "aun-login": 0.06, "aun-rekey": 0.1, "aun-create": 0.3,
@@ -53,44 +43,64 @@ ON_DEMAND: Final = (
 )  # fmt: skip
 
 
+ROUNDS: Final = 3
+"""Passages since the quiet moment at which a mark is struck by turns; each one more is an exchange more."""
+
+
 def at_points(service: str, placement: Placement, rounds: int = 1) -> list[Spec]:
-    """Every mark once per round, at a later passage each round."""
-    first = _first(service)
-    marks = [(mark, first[mark] + number) for number in range(rounds) for mark in first]
-    return [Spec(number, service, placement, "point", mark, passage) for number, (mark, passage) in enumerate(marks)]
+    """Every mark once per round, at a later passage each of the first rounds."""
+    count = rounds * len(marks(service))
+    return sorted(itertools.islice(points(service, placement), count), key=lambda spec: spec.number)
 
 
-def at_random(count: int, seed: int, service: str, placement: Placement) -> list[Spec]:
-    """Kills at instants drawn from the seed; the first ones are the same whatever the count."""
+def points(service: str, placement: Placement, start: int = 0) -> Iterator[Spec]:
+    """The same without end; each round begins at mark number `start` of the ring of marks."""
+    ring = marks(service)
+    for round_ in itertools.count():
+        for step in range(len(ring)):
+            place = (start + step) % len(ring)
+            passage = 1 + round_ % ROUNDS
+            yield Spec(round_ * len(ring) + place, service, placement, "point", ring[place], passage)
+
+
+def at_random(seed: int, service: str, placement: Placement) -> Iterator[Spec]:
+    """Kills at instants drawn from the seed."""
     dice = random.Random(f"{seed} {service} {placement}")
-    return [_drawn(dice, number, service, placement) for number in range(count)]
+    for number in itertools.count():
+        yield _drawn(dice, number, service, placement)
 
 
-def near(count: int, seed: int, service: str, placement: Placement) -> Iterator[Spec]:
+def near(seed: int, service: str, placement: Placement) -> Iterator[Spec]:
     """Kills soon after the intent was durable: where the answer comes, is escrowed, committed and shown."""
     dice = random.Random(f"{seed} {service} {placement} near")
-    for number in range(count if "3" in _first(service) else 0):
+    for number in itertools.count() if has_intent(service) else ():
         instant = dice.uniform(0, EXCHANGE_SECONDS[service])
-        yield Spec(number, service, placement, "near", "3", _first(service)["3"], instant)
+        yield Spec(number, service, placement, "near", "3", 1, instant)
 
 
-def once_more(count: int, seed: int, service: str, placement: Placement) -> Iterator[Spec]:
+def once_more(seed: int, service: str, placement: Placement) -> Iterator[Spec]:
     """A kill that leaves an intent, or an escrow, and another while the next start deals with it."""
     dice = random.Random(f"{seed} {service} {placement} again")
-    for number in range(count if "3" in _first(service) else 0):
+    for number in itertools.count() if has_intent(service) else ():
         mark, span = dice.choice((("3", BOOT_SECONDS + ACCESS_SECONDS), ("5", BOOT_SECONDS)))
-        yield Spec(number, service, placement, "again", mark, _first(service)[mark], dice.uniform(0, span))
+        yield Spec(number, service, placement, "again", mark, 1, dice.uniform(0, span))
 
 
-def over_span(count: int, seed: int, service: str, placement: Placement, span: float) -> Iterator[Spec]:
+def over_span(seed: int, service: str, placement: Placement, span: float) -> Iterator[Spec]:
     """Kills uniformly over `span` seconds after the request for a refresh: what the peer is given too."""
     dice = random.Random(f"{seed} {service} {placement} {span}")
-    for number in range(count):
+    for number in itertools.count():
         yield Spec(number, service, placement, "around", instant=dice.uniform(0, span))
 
 
-def _first(service: str) -> Mapping[str, int]:
-    return FIRST_OF.get(service, FIRST)
+def has_intent(service: str) -> bool:
+    """Whether its exchange may spend something, and so has a point 3."""
+    return "3" in marks(service)
+
+
+def marks(service: str) -> Sequence[str]:
+    """The points and durable marks that its exchange passes."""
+    return MARKS_OF.get(service, MARKS)
 
 
 def _drawn(dice: random.Random, number: int, service: str, placement: Placement) -> Spec:

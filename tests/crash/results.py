@@ -1,43 +1,59 @@
-"""Results as JSON lines: one trial, one line, written as soon as it is known; and the table made of them.
+"""Results as JSON lines: one trial, one line, written as soon as it is known.
 
-A line holds no path, no secret and nothing of the machine but its clock; moments are microseconds after the kill.
+Rules
+-----
+* A line holds no path, no secret and nothing of the machine but its clock; moments are microseconds.
+* A last line without its end was being written when the harness died: it counts as never written.
+* A line says which commit it ran on, with a + where the tree had changes.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+import subprocess
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tests.crash.fates import FORBIDDEN, Fate
+from tests.crash.fates import FORBIDDEN
+from tests.crash.services import ROOT
+from tests.crash.stamps import Passage
 from tests.crash.trial import Result
 
 Line = Mapping[str, Any]
+CODE: Final = ("daemon/freshd", "tests/*.py")
 WINDOWS: Final = ("from_write", "from_begin", "from_reply")
 
 
 class Results:
-    """A file that lines are added to."""
+    """A file that lines are added to, by one harness at a time."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
 
     def lines(self) -> list[Line]:
-        """Everything in it."""
-        return [] if not self._path.exists() else [json.loads(line) for line in self._path.read_text().splitlines()]
+        """Everything in it.  Raises ValueError where a line is none."""
+        return [json.loads(line) for line in self._whole().splitlines()]
 
     def done(self) -> set[tuple[Any, ...]]:
         """The trials that need not be done again."""
         return {key_of(line) for line in self.lines()}
 
     def add(self, line: Line) -> None:
-        """Write one line."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        """Write one line, in the place of a torn one."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.touch()
+        with self.path.open("r+b") as file:
+            file.truncate(len(self._whole()))
+            file.seek(0, os.SEEK_END)
+            file.write(f"{json.dumps(line)}\n".encode())
+
+    def _whole(self) -> bytes:
+        text = self.path.read_bytes() if self.path.exists() else b""
+        return text[: text.rfind(b"\n") + 1]
 
 
 def key_of(line: Line) -> tuple[Any, ...]:
@@ -51,8 +67,8 @@ def line_of(result: Result, series: str, seed: int) -> dict[str, Any]:
     answer = evidence.commits[-1] if evidence.unsaved else None
     return {
         "who": "freshd", "seed": seed, "series": series, "service": spec.service, "placement": spec.placement,
-        "number": spec.number, "at": now(), "kind": spec.kind, "mark": spec.mark, "passage": spec.passage,
-        "instant_ms": round(spec.instant * 1000, 3), "before_ms": round(spec.before * 1000, 3),
+        "number": spec.number, "at": now(), "commit": commit(), "kind": spec.kind, "mark": spec.mark,
+        "passage": spec.passage, "instant_ms": round(spec.instant * 1000, 3), "before_ms": round(spec.before * 1000, 3),
         "after_ms": round(spec.after * 1000, 3), "settled_first": spec.settled, "fate": result.fate.name,
         "in_air": evidence.in_air, "last_point": evidence.last_point, "unsaved": evidence.unsaved,
         "intent": evidence.kept.intent, "escrow": evidence.kept.escrow, "lives": evidence.lives, "ended": result.ended,
@@ -61,10 +77,26 @@ def line_of(result: Result, series: str, seed: int) -> dict[str, Any]:
         "arrives_us": None if answer is None else (answer.arrives_ns - evidence.killed_ns) // 1000,
         "arrived_us": _after(None if answer is None else answer.arrived_ns, evidence.killed_ns),
         "windows": [[round(getattr(one, name)) for name in WINDOWS] for one in result.windows],
+        "struck_us": None if result.struck is None else _rounded(result.struck.asked, result.struck.intent),
+        "last_mark": result.struck.last if result.struck else None,
+        "rehearsed_us": None if result.rehearsed is None else _passage(result.rehearsed),
         "killed_on": answer.operation if answer else None, "restored": evidence.restored, "agrees": evidence.agrees,
         "spent_uses": result.spent_uses, "doubtful_replays": result.doubtful_replays, "breaches": result.breaches,
-        "seconds": round(result.seconds, 2),
+        "takes": result.takes, "seconds": round(result.seconds, 2),
     }  # fmt: skip
+
+
+@functools.cache
+def commit() -> str:
+    """The commit that this run is of, with a + where code is not as committed; empty outside of a repository."""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(
+            ["git", "--no-optional-locks", "-C", str(ROOT), *words], capture_output=True, text=True, check=False
+        )
+        return done.stdout.strip()
+
+    return git("rev-parse", "--short=10", "HEAD") + "+" * bool(git("status", "--porcelain", "--", *CODE))
 
 
 def now() -> str:
@@ -72,90 +104,17 @@ def now() -> str:
     return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
 
 
+def _rounded(*moments: float | None) -> list[int | None]:
+    return [None if one is None else round(one) for one in moments]
+
+
+def _passage(passage: Passage) -> dict[str, Any]:
+    [intent] = _rounded(passage.intent)
+    return {"intent": intent, "windows": [_rounded(*window) for window in passage.windows]}
+
+
 def _after(moment: int | None, killed: int) -> int | None:
     return None if moment is None else (moment - killed) // 1000
-
-
-# -- the table ------------------------------------------------------------------------------------------------------
-
-COLUMNS: Final = (
-    (Fate.RECOVERED, "recovered"), (Fate.IDLE, "idle"), (Fate.NEVER_COMMITTED, "never committed"),
-    (Fate.NEVER_ARRIVED, "never arrived"), (Fate.OURS, "ours"), (Fate.HEALED, "healed"),
-    (Fate.LOST_AFTER_ESCROW, "after escrow"), (Fate.LOST_UNSENT, "uncommitted, lost"), (Fate.NOT_HEALED, "not healed"),
-    (Fate.ODD, "odd"),
-)  # fmt: skip
-COUNTED: Final = {"spent_uses": "spent", "doubtful_replays": "replays", "breaches": "breaches"}
-"""What a line counts, and the head of its column.  Older lines know no breaches."""
-LEGEND: Final = """\
-recovered          the kill struck an exchange; the account lives
-idle               the kill struck between exchanges; the account lives
-never committed    the service never committed the request; the account lives
-never arrived      LOST: committed, and the answer never reached our socket
-ours               LOST: the answer had reached our socket and was not yet escrowed
-healed             the answer was lost; the account came to another by itself, or its enrolment was begun again
-after escrow       LOST though escrowed: must be 0; so must be the three columns after it
-breaches           a secret given up presented, a sign-in that was not needed, a call too soon: must be 0"""
-
-
-def table(lines: Sequence[Line]) -> str:
-    """All lines counted, a row for each series."""
-    groups = _grouped(lines)
-    heads = ["who, service, placement, series", "kills", *(head for _, head in COLUMNS), "lost", *COUNTED.values()]
-    rows = [heads, *(_row(key, found) for key, found in groups.items())]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
-    text = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
-    return "\n".join([*text, "", LEGEND, "", *_windows(lines), *_dates(lines)])
-
-
-def markdown(lines: Sequence[Line]) -> str:
-    """The same for the folder's README."""
-    heads = ["server, placement, series", "kills", *(head for _, head in COLUMNS), *COUNTED.values()]
-    rows = [heads, ["---"] * len(heads)]
-    for key, found in _grouped(lines).items():
-        _, kills, *counts = _row(key, found)
-        name = ", ".join(key[1:] if key[0] == "freshd" else (f"**{key[0]}**", *key[1:]))
-        rows.append([name, kills, *counts[: len(COLUMNS)], *counts[len(COLUMNS) + 1 :]])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def _grouped(lines: Iterable[Line]) -> dict[tuple[str, ...], list[Line]]:
-    groups: dict[tuple[str, ...], list[Line]] = {}
-    for line in lines:
-        groups.setdefault((line["who"], line["service"], line["placement"], line["series"]), []).append(line)
-    return dict(sorted(groups.items()))
-
-
-def _row(key: tuple[str, ...], lines: Sequence[Line]) -> list[str]:
-    fates = Counter(line["fate"] for line in lines)
-    lost = sum(not line["lives"] for line in lines)
-    sums = [sum(line.get(name, 0) for line in lines) for name in COUNTED]
-    numbers = [len(lines), *(fates[fate.name] for fate, _ in COLUMNS), lost, *sums]
-    return [", ".join(key), *map(str, numbers)]
-
-
-def _windows(lines: Iterable[Line]) -> Iterator[str]:
-    kept: dict[tuple[str, str], list[list[int]]] = {}
-    for line in lines:
-        kept.setdefault((line["service"], line["placement"]), []).extend(line["windows"])
-    for (service, placement), found in sorted(kept.items()):
-        for number, since in enumerate(("the service had written", "it began to write", "point 4")):
-            values = [one[number] for one in found]
-            if values:
-                yield f"window until the escrow was durable, {service}, {placement}, since {since}: {spread(values)}"
-
-
-def spread(values: Sequence[int]) -> str:
-    """Microseconds in a few words."""
-    ordered = sorted(values)
-    middle, high = (ordered[min(len(ordered) - 1, len(ordered) * share // 100)] for share in (50, 99))
-    return f"p50 {middle} µs, p99 {high} µs, max {ordered[-1]} µs, {len(ordered)} answers"
-
-
-def _dates(lines: Sequence[Line]) -> Iterator[str]:
-    if lines:
-        seeds = sorted({line["seed"] for line in lines})
-        first, last = min(line["at"] for line in lines), max(line["at"] for line in lines)
-        yield f"{len(lines)} trials from {first} to {last}, seeds {', '.join(map(str, seeds))}"
 
 
 def is_good(lines: Iterable[Line]) -> bool:

@@ -25,6 +25,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self, cast
 
+from tests.canary import search
+from tests.canary.mark import Kind
 from tests.crash import journal, stamps
 from tests.crash.fates import Kept
 from tests.crash.services import ROOT
@@ -65,14 +67,15 @@ class Process:
         """Whether it has not ended yet."""
         return self._process.poll() is None
 
-    def wait_ready(self) -> Self:
-        """Return once its socket takes connections.  Raises Gone when it ends first."""
-        give_up_at = time.monotonic() + START_SECONDS
+    def wait_ready(self, patience: float = START_SECONDS) -> Self:
+        """Return once its socket takes connections, and nothing secret can be seen of it.  Raises Gone when it ends."""
+        give_up_at = time.monotonic() + patience
         while time.monotonic() < give_up_at:
             if not self.runs:
                 raise Gone("the daemon ended before it listened")
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
                 if probe.connect_ex(str(self._path)) == 0:
+                    assert not search.of_process(self.pid)
                     return self
             time.sleep(LOOK_SECONDS)
         raise Gone("the daemon does not listen")
@@ -83,11 +86,14 @@ class Process:
         try:
             connection.request(method, target, None if body is None else json.dumps(body), _JSON)
             response = connection.getresponse()
-            answer = cast("dict[str, Any]", json.loads(response.read()))
+            raw = response.read()
+            answer = cast("dict[str, Any]", json.loads(raw))
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Gone(f"{method} {target}: {type(error).__name__}") from None
         finally:
             connection.close()
+        is_lease = target.startswith("/v1/tokens/") and response.status == 200
+        search.said(f"answer to {method} {target}", raw, {Kind.HELD} if is_lease else search.ALL)
         if response.status != 200:
             raise Told(f"{response.status}: {answer.get('detail')}")
         return answer
@@ -163,6 +169,7 @@ class Scene:
         home = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT / "daemon")}
         self._env = {**home, **(keyring_env or {})}
         self.stamps_file = self.folder / "stamps"
+        self._armed = self.folder / "armed"
         self._processes: list[Process] = []
 
     def __enter__(self) -> Self:
@@ -173,8 +180,11 @@ class Scene:
     ) -> None:
         for process in self._processes:
             process.kill()
+        found = search.in_folder(self.folder)
         if not self.keep:
             shutil.rmtree(self.folder, ignore_errors=True)
+        if found and kind is None:
+            raise search.Seen("; ".join(found))
 
     def configure(self, accounts: Mapping[str, list[str]]) -> None:
         """Write the configuration: lines of settings for each account, of kind oauth2 where they say no kind."""
@@ -193,12 +203,17 @@ class Scene:
         self.config.write_text("\n".join(text) + "\n")
 
     def victim(self, die_at: str | None = None, passage: int = 1) -> Process:
-        """A daemon with stamps, which dies at a mark; its stamps begin anew."""
+        """A daemon with stamps, which dies at a mark, counted from `arm`; its stamps begin anew."""
+        self._armed.unlink(missing_ok=True)
         self.stamps_file.unlink(missing_ok=True)
         command = [sys.executable, "-m", "tests.crash.victim", str(self.config), "--stamps", str(self.stamps_file)]
         if die_at is not None:
-            command += ["--die-at", die_at, "--passage", str(passage)]
+            command += ["--die-at", die_at, "--passage", str(passage), "--armed-by", str(self._armed)]
         return self._start(command)
+
+    def arm(self) -> None:
+        """From now on a victim counts how often it passes its mark."""
+        self._armed.touch()
 
     def daemon(self) -> Process:
         """The daemon as everybody runs it."""

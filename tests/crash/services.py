@@ -114,7 +114,7 @@ class Unknown(RuntimeError):
 
 
 class Sandbox:
-    """freshd.sandbox in a process of its own."""
+    """freshd.sandbox in a process of its own, with the marks of the run in its secrets."""
 
     name = "sandbox"
     ways = Ways()
@@ -128,8 +128,8 @@ class Sandbox:
         self._control = ""
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "freshd.sandbox", *self._stands]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        command = [sys.executable, "-m", "tests.canary.sandbox", *self._stands]
+        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         addresses = json.loads(cast("IO[bytes]", self._process.stdout).readline())
         self.issuer, self._control = addresses["base_url"], addresses["control_url"]
         self.trade_url = addresses["trade_url"]

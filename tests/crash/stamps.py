@@ -13,6 +13,7 @@ from typing import Final
 from tests.crash.fates import Commit
 
 LAST_POINT: Final = "8"
+INTENDED: Final = "3"
 ESCROWED: Final = "escrow-durable"
 
 
@@ -26,16 +27,41 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From the service's write to the durable escrow, in microseconds.
-
-    from_write  since the server had handed its whole answer to the kernel
-    from_begin  since it began to: nothing can have been in our socket earlier
-    from_reply  since the answer was whole in our memory (point 4): our own share
+    """From the service's write to the durable escrow: when the service began to write and had written, when the answer
+    was whole in our memory (point 4), and when it was durable.
     """
 
-    from_write: float
-    from_begin: float
-    from_reply: float
+    began_ns: int
+    written_ns: int
+    replied_ns: int
+    escrowed_ns: int
+
+    @property
+    def from_write(self) -> float:
+        """Microseconds since the server had handed its whole answer to the kernel."""
+        return (self.escrowed_ns - self.written_ns) / 1000
+
+    @property
+    def from_begin(self) -> float:
+        """Since it began to: nothing can have been in our socket earlier."""
+        return (self.escrowed_ns - self.began_ns) / 1000
+
+    @property
+    def from_reply(self) -> float:
+        """Since point 4: our own share."""
+        return (self.escrowed_ns - self.replied_ns) / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What one deed led to, in microseconds since it was asked for.
+
+    intent   the first point 3; None where there was none
+    windows  spans in which an answer was, or may have been, in our socket and was not durable yet
+    """
+
+    intent: float | None
+    windows: tuple[tuple[float, float], ...]
 
 
 def read(path: Path) -> tuple[Stamp, ...]:
@@ -59,20 +85,37 @@ def is_in_air(stamps: Sequence[Stamp], killed_ns: int) -> bool:
     return last is not None
 
 
+def since(stamps: Sequence[Stamp], asked_ns: int, mark: str) -> int | None:
+    """The moment at which a mark was first passed after something had been asked for."""
+    return next((stamp.at_ns for stamp in stamps if stamp.mark == mark and stamp.at_ns >= asked_ns), None)
+
+
+def passage(stamps: Sequence[Stamp], found: Sequence[Window], asked_ns: int, until_ns: int) -> Passage:
+    """What came of a deed before the next one was asked for."""
+    intent = since(stamps, asked_ns, INTENDED)
+    spans = [
+        (one.began_ns, one.escrowed_ns) for one in found if asked_ns <= one.began_ns and one.escrowed_ns < until_ns
+    ]
+    return Passage(
+        None if intent is None or intent >= until_ns else (intent - asked_ns) / 1000,
+        tuple(((began - asked_ns) / 1000, (ended - asked_ns) / 1000) for began, ended in spans),
+    )
+
+
 def windows(stamps: Sequence[Stamp], commits: Sequence[Commit]) -> tuple[Window, ...]:
-    """One for each answer that became durable: paired with the newest answer written before."""
+    """One for each answer that became durable: paired with the newest answer since its intent."""
     found = []
     for number, stamp in enumerate(stamps):
         if stamp.mark != ESCROWED:
             continue
         reply = next((one for one in reversed(stamps[:number]) if one.mark == "4"), None)
+        intent = max((one.at_ns for one in stamps[:number] if one.mark == INTENDED), default=0)
         answer = max(
-            (one for one in commits if one.arrived_ns is not None and one.arrives_ns <= stamp.at_ns),
+            (one for one in commits if one.arrived_ns is not None and intent <= one.arrives_ns <= stamp.at_ns),
             key=lambda one: one.arrives_ns,
             default=None,
         )
         if reply is None or answer is None or answer.arrived_ns is None:
             continue
-        moments = (answer.arrived_ns, answer.arrives_ns, reply.at_ns)
-        found.append(Window(*((stamp.at_ns - moment) / 1000 for moment in moments)))
+        found.append(Window(answer.arrives_ns, answer.arrived_ns, reply.at_ns, stamp.at_ns))
     return tuple(found)

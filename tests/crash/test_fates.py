@@ -116,6 +116,16 @@ def test_a_kill_at_point_8_itself_is_still_in_the_air(tmp_path: Path) -> None:
 
 
 def test_a_window_lies_between_an_answer_and_its_escrow() -> None:
-    marks = [Stamp(905_000, "4"), Stamp(950_000, "escrow-durable"), Stamp(990_000, "4")]
+    marks = [Stamp(800_000, "3"), Stamp(905_000, "4"), Stamp(950_000, "escrow-durable"), Stamp(990_000, "4")]
     answers = [commit(100_000, 110_000), commit(900_000, 910_000), commit(2_000_000, 2_000_001)]
-    assert stamps.windows(marks, answers) == (stamps.Window(40.0, 50.0, 45.0),)
+    (window,) = stamps.windows(marks, answers)
+    assert window == stamps.Window(900_000, 910_000, 905_000, 950_000)
+    assert (window.from_write, window.from_begin, window.from_reply) == (40.0, 50.0, 45.0)
+    assert stamps.windows(marks, answers[:1]) == ()  # an answer to an earlier request
+
+
+def test_a_passage_is_what_came_of_one_deed() -> None:
+    marks = [Stamp(700_000, "3"), Stamp(800_000, "3"), Stamp(905_000, "4"), Stamp(950_000, "escrow-durable")]
+    found = [stamps.Window(600_000, 1, 1, 650_000), stamps.Window(900_000, 910_000, 905_000, 950_000)]
+    assert stamps.passage(marks, found, 750_000, 990_000) == stamps.Passage(50.0, ((150.0, 200.0),))
+    assert stamps.passage(marks, found, 750_000, 940_000) == stamps.Passage(50.0, ())

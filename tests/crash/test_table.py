@@ -1,16 +1,18 @@
-"""The README's table is what the lines say."""
+"""What the folder shows is what the lines say."""
 
-from pathlib import Path
-
-from tests.crash import results
-from tests.crash.harness import OUT
+from tests.crash import page, results
+from tests.crash.harness import CAMPAIGN, FOLDER, OUT
 from tests.crash.results import Results
 
 
-def test_the_readme_shows_every_line_that_was_written() -> None:
-    lines = Results(OUT).lines()
-    assert results.is_good(lines)
-    assert results.markdown(lines) in Path(__file__).with_name("README.md").read_text()
+def test_the_folder_shows_every_line_that_was_written() -> None:
+    for path, text in page.pages(FOLDER.parent, CAMPAIGN, OUT).items():
+        assert path.read_text() == text, f"{path.name}: scripts/crash --markdown writes it anew"
+
+
+def test_what_was_written_is_good() -> None:
+    for path in (CAMPAIGN, OUT):
+        assert results.is_good(Results(path).lines())
 
 
 def test_a_breach_or_a_spent_use_is_never_good() -> None:

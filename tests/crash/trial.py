@@ -1,7 +1,7 @@
 """One trial: an account of its own, one kill, one restart, one fate.
 
 victim up → token imported and refreshed once → quiet: count → the exchange to be killed → SIGKILL
-            (or neither, where the exchange is the enrolment)
+            (neither, where the exchange is the enrolment; `near` has the exchange once more first, unharmed)
 → server quiet: count, and copy the journal → the plain daemon → it refreshes, or parks → count again
 """
 
@@ -9,93 +9,99 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
 
 from tests.crash import stamps as marks
 from tests.crash.fates import FORBIDDEN, Commit, Evidence, Fate, Kept, Left, judge
-from tests.crash.scene import ACCOUNT, Gone, Placement, Process, Scene, Told
-from tests.crash.services import ACCESS_SECONDS, Page, Service
-from tests.crash.stamps import Window
+from tests.crash.revival import LOOK_SECONDS, Revival, patiently
+from tests.crash.scene import ACCOUNT, Gone, Process, Scene, Told
+from tests.crash.services import Page, Service
+from tests.crash.spec import Spec
+from tests.crash.stamps import Passage, Stamp, Window
 
-Kind = Literal["point", "around", "held", "cycle", "boot", "near", "again"]
-SETTLE_SECONDS: Final = 4.0 * ACCESS_SECONDS + 10
 QUIET_SECONDS: Final = 0.05
 """What a dead process had sent lies in an idle server's hands within a millisecond; this is ample."""
-LOOK_SECONDS: Final = 0.01
 SEE_SECONDS: Final = 0.0001
 SPIN_SECONDS: Final = 0.0005
 DIE_SECONDS: Final = 20.0
-PATIENT_SECONDS: Final = 0.5
-"""How long an enrolment that was killed is looked at before an operator begins it again."""
 TRIES: Final = 3
 """How often a trial is begun that does not get to its kill; after the kill there is no second one."""
 Generations = Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """What is to be done; drawn from the seed.
+class Unsettled(RuntimeError):
+    """The service did not come to rest after a kill: nothing can be told, and nothing is excused."""
 
-    kind     point: at a mark · around: an instant after a refresh was asked for · held: the same with a service that
-             holds requests and answers · cycle: anywhere between two refreshes · boot: anywhere after a start ·
-             near: soon after a mark · again: at a mark, and then anywhere after the start that has to make good for it
-    instant  seconds after the request, the mark, the quiet moment or the start
-    before   seconds the service holds a request; after: an answer
-    settled  with the OS keyring: wait until the grant rests there before going on
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """The moment of a kill, in microseconds since the deed was asked for, and since its point 3 (None before that).
+
+    last  the newest mark since then
     """
 
-    number: int
-    service: str
-    placement: Placement
-    kind: Kind
-    mark: str | None = None
-    passage: int = 2
-    instant: float = 0.0
-    before: float = 0.0
-    after: float = 0.0
-    settled: bool = True
+    asked: float
+    intent: float | None
+    last: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of it.  `ended`: how the account stood at the end, with the code of its parking."""
+    """What came of it.
+
+    struck    what the killed deed had come to by the kill; None where a mark or a start was waited for, and no deed
+    rehearsed what a deed came to that nobody killed, just before
+    ended     how the account stood at the end, with the code of its parking
+    takes     how often it was begun until it got to its kill
+    folder    what is left of it where it needs looking at
+    """
 
     spec: Spec
     fate: Fate
     evidence: Evidence
     windows: tuple[Window, ...]
+    struck: Struck | None
+    rehearsed: Passage | None
     ended: str
     spent_uses: int
     doubtful_replays: int
     breaches: int
     seconds: float
+    folder: Path | None
+    takes: int = 1
 
 
-def run(spec: Spec, service: Service, keyring_env: Mapping[str, str] | None = None) -> Result:
-    """Do one trial.  Raises Gone or Told where it did not even get to its kill; after the kill nothing is excused."""
+def run(spec: Spec, service: Service, keyring_env: Mapping[str, str] | None = None, *, keep: bool = False) -> Result:
+    """Do one trial.  Raises Gone or Told where it did not even get to its kill (`keep`: leave its folder), Unsettled
+    after it; all else that happens after the kill is a result.
+    """
     began = time.monotonic()
     with Scene(spec.placement, keyring_env) as scene:
         label = f"{spec.placement}-{spec.kind}-{spec.number}"
-        return _Trial(spec, service, scene, label).run(began)
+        try:
+            return _Trial(spec, service, scene, label).run(began)
+        except (Gone, Told) as error:
+            scene.keep = keep
+            raise type(error)(f"{error}; its folder is {scene.folder}" if keep else str(error)) from None
 
 
 def tried(spec: Spec, service: Service, keyring_env: Mapping[str, str] | None = None) -> Result:
     """The same, begun again where it does not get to its kill: a busy machine."""
-    for _ in range(TRIES - 1):
+    for take in range(1, TRIES):
         with contextlib.suppress(Gone, Told):
-            return run(spec, service, keyring_env)
-    return run(spec, service, keyring_env)
+            return replace(run(spec, service, keyring_env), takes=take)
+    return replace(run(spec, service, keyring_env, keep=True), takes=TRIES)
 
 
 class _Trial:
     def __init__(self, spec: Spec, service: Service, scene: Scene, label: str) -> None:
         self._spec, self._service, self._scene, self._label = spec, service, scene, label
-        self._shown: str | None = None
-        self._is_helped = False
-        self._idle_since: float | None = None
         self._deed = service.deed(label)
+        self._revival = Revival(service.ways, self._deed)
+        self._asked: list[int] = []
 
     def run(self, began: float) -> Result:
         scene, spec = self._scene, self._spec
@@ -103,6 +109,7 @@ class _Trial:
         scene.configure(self._service.accounts(ACCOUNT, self._label, scene.folder))
         victim = self._up(secrets)
         before, base = self._count(victim)
+        scene.arm()
         killed_ns = self._kill(victim)
         self._service.delay(self._label, 0, 0)
         page, kept, stamps = self._quiet(), scene.kept(), scene.stamps()
@@ -111,9 +118,9 @@ class _Trial:
         self._vouch(left)
         successor = scene.daemon()
         try:
-            lives, ended = self._settle(successor)
-        except Gone as gone:
-            lives, ended = False, f"not up again: {gone}"
+            lives, ended = self._revival.settle(successor)
+        except (Gone, Told) as error:
+            lives, ended = False, f"not up again: {error}"
         final = self._service.page(self._label)
         successor.kill()
         since = [one for one in (*final.commits, *final.others) if one.received_ns > successor.started_ns]
@@ -125,7 +132,10 @@ class _Trial:
         fate = self._checked(judge(evidence), evidence, final, since)
         scene.keep = fate in FORBIDDEN or final.breaches > 0
         windows, counts = marks.windows(stamps, page.commits), (final.spent_uses, final.doubtful_replays)
-        return Result(spec, fate, evidence, windows, ended, *counts, final.breaches, time.monotonic() - began)
+        moments = self._struck(stamps, killed_ns), self._rehearsed(stamps, windows)
+        folder = scene.folder if scene.keep else None
+        seconds = time.monotonic() - began
+        return Result(spec, fate, evidence, windows, *moments, ended, *counts, final.breaches, seconds, folder)
 
     # -- up to the kill ---------------------------------------------------------------------------------------------
 
@@ -138,32 +148,50 @@ class _Trial:
         if ways.is_new:
             return first
         if secrets:
-            _patiently(lambda: bool(first.operate("import", ways.head or ACCOUNT, secrets=secrets)))
+            patiently(lambda: bool(first.operate("import", ways.head or ACCOUNT, secrets=secrets)))
         if ways.stocks:
-            _patiently(lambda: _is_at_rest(first.view(), 1))
-            _patiently(lambda: bool(first.operate("refresh")))
-        _patiently(lambda: _is_at_rest(first.view(), ways.first))
+            patiently(lambda: _is_at_rest(first.view(), 1))
+            patiently(lambda: bool(first.operate("refresh")))
+        patiently(lambda: _is_at_rest(first.view(), ways.first))
         for name in ways.fellows:
-            _patiently(lambda name=name: _is_at_rest(first.view(name), 1))  # type: ignore[misc]
-        if spec.settled:
-            for name in (ACCOUNT, *ways.fellows):
-                _patiently(lambda name=name: bool(first.view(name)["settled"]))  # type: ignore[misc]
-        time.sleep(ways.rest)
+            patiently(lambda name=name: _is_at_rest(first.view(name), 1))  # type: ignore[misc]
+        self._rest(first)
+        if spec.kind == "near":
+            self._rehearse(first)
         return first
 
+    def _rest(self, victim: Process) -> None:
+        """Until the grant is where it belongs, and the account's pace allows another exchange."""
+        for name in (ACCOUNT, *self._service.ways.fellows) if self._spec.settled else ():
+            patiently(lambda name=name: bool(victim.view(name)["settled"]))  # type: ignore[misc]
+        time.sleep(self._service.ways.rest)
+
+    def _rehearse(self, victim: Process) -> None:
+        """The deed once, and nobody is killed: it tells how long the windows are that the next one is killed in."""
+        generation = int(victim.view()["generation"])
+
+        def is_done() -> bool:
+            self._asked = [time.monotonic_ns()]
+            self._deed.do(victim)
+            return True
+
+        patiently(is_done)
+        patiently(lambda: _is_at_rest(victim.view(), generation + 1))
+        self._rest(victim)
+
     def _count(self, victim: Process) -> tuple[Generations, int]:
-        """Generations, and commits of the service, at a moment at which neither changed."""
+        """Durable generations, and commits of the service, at a moment at which neither changed."""
         names = (ACCOUNT, *self._service.ways.fellows)
         found: list[tuple[Generations, int]] = []
 
         def is_still() -> bool:
-            before = {name: int(victim.view(name)["generation"]) for name in names}
+            before = {name: self._scene.kept(name).generation for name in names}
             page = self._service.page(self._label)
             found.append((before, len(page.commits)))
             is_quiet = not page.pending and (self._service.ways.is_new or victim.view()["phase"] == "live")
-            return is_quiet and before == {name: int(victim.view(name)["generation"]) for name in names}
+            return is_quiet and before == {name: self._scene.kept(name).generation for name in names}
 
-        _patiently(is_still)
+        patiently(is_still)
         return found[-1]
 
     def _kill(self, victim: Process) -> int:
@@ -173,6 +201,7 @@ class _Trial:
             case "point":
                 return self._dies(victim)
             case "around" | "held":
+                self._asked.append(time.monotonic_ns())
                 with self._deed.begin(victim):
                     return _at(time.monotonic() + spec.instant, victim)
             case "cycle":
@@ -181,6 +210,7 @@ class _Trial:
                 victim.stop()
                 return _at(time.monotonic() + spec.instant, self._scene.victim())
             case "near":
+                self._asked.append(time.monotonic_ns())
                 with self._deed.begin(victim):
                     return self._near(victim)
             case "again":
@@ -219,8 +249,24 @@ class _Trial:
             pages.append(self._service.page(self._label))
             return not pages[-1].pending
 
-        _patiently(is_quiet)
+        try:
+            patiently(is_quiet)
+        except Gone:
+            raise Unsettled(f"{self._label}: the service does not come to rest") from None
         return pages[-1]
+
+    def _struck(self, stamps: Sequence[Stamp], killed_ns: int) -> Struck | None:
+        if not self._asked:
+            return None
+        asked = self._asked[-1]
+        intent = marks.since(stamps, asked, marks.INTENDED)
+        last = next((stamp.mark for stamp in reversed(stamps) if stamp.at_ns >= asked), None)
+        return Struck((killed_ns - asked) / 1000, None if intent is None else (killed_ns - intent) / 1000, last)
+
+    def _rehearsed(self, stamps: Sequence[Stamp], windows: Sequence[Window]) -> Passage | None:
+        if len(self._asked) < 2:
+            return None
+        return marks.passage(stamps, windows, *self._asked)
 
     def _agrees(self, before: Generations, kept: Kept) -> bool:
         """Whether the journal has of every answer all accounts' part, or none's."""
@@ -232,53 +278,11 @@ class _Trial:
         self._service.vouch(one.successor for one in left.commits[: left.saved] if one.successor)
         self._service.give_up(self._label, left)
 
-    def _settle(self, daemon: Process) -> tuple[bool, str]:
-        """Whether the account lives: it was refreshed once more.  And how it stands."""
-        daemon.wait_ready()
-        give_up_at = time.monotonic() + SETTLE_SECONDS
-        while time.monotonic() < give_up_at:
-            view = daemon.view()
-            if self._helps(daemon, view):
-                continue
-            if view["phase"] == "parked":
-                self._read(daemon)
-                return False, f"parked: {view['reason']}"
-            if view["phase"] == "live":
-                self._read(daemon)
-                with contextlib.suppress(Told):
-                    daemon.operate("refresh")
-                    return True, "live"
-            time.sleep(LOOK_SECONDS)
-        self._read(daemon)
-        return False, f"undecided: {daemon.view()['phase']}"
-
-    def _helps(self, daemon: Process, view: Mapping[str, Any]) -> bool:
-        """Whether an operator begins an enrolment again: one that does not go on by itself for a while."""
-        is_stuck = view["phase"] in ("vacant", "live", "parked") and view["usable_until"] is None
-        if not self._service.ways.is_new or not is_stuck:
-            self._idle_since = None
-            return False
-        now = time.monotonic()
-        self._idle_since = self._idle_since or now
-        if now - self._idle_since < PATIENT_SECONDS:
-            time.sleep(LOOK_SECONDS)
-            return True
-        self._is_helped, self._idle_since = True, None
-        with contextlib.suppress(Told):
-            self._deed.do(daemon)
-        return True
-
     def _is_restored(self, left: Left, base: int, since: Sequence[Commit]) -> bool | None:
         """What an operator had to help to although the answer was there is not restored."""
-        if self._is_helped and left.saved > base:
+        if self._revival.is_helped and left.saved > base:
             return False
-        return self._service.is_restored(self._label, left, self._shown, since)
-
-    def _read(self, daemon: Process) -> None:
-        """The lease that readers get once the account is well again, before it is renewed."""
-        if self._shown is None and self._service.ways.shows:
-            with contextlib.suppress(Told):
-                self._shown = str(daemon.ask("GET", f"/v1/tokens/{ACCOUNT}?wait=0")["fingerprint"])
+        return self._service.is_restored(self._label, left, self._revival.shown, since)
 
     def _checked(self, fate: Fate, evidence: Evidence, final: Page, since: Sequence[Commit]) -> Fate:
         """The server's last word: what lives has rotated since the restart; what was counted has not grown."""
@@ -291,16 +295,6 @@ def _is_at_rest(view: Mapping[str, Any], generation: int) -> bool:
     """Whether nothing is under way or missing, and the account has got so far."""
     is_full = all(view.get("stock", {}).values())
     return view["generation"] >= generation and view["phase"] == "live" and is_full
-
-
-def _patiently(true: Callable[[], bool]) -> None:
-    give_up_at = time.monotonic() + SETTLE_SECONDS
-    while time.monotonic() < give_up_at:
-        with contextlib.suppress(Told):
-            if true():
-                return
-        time.sleep(LOOK_SECONDS)
-    raise Gone("waited in vain")
 
 
 def _at(moment: float, victim: Process) -> int:

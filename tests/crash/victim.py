@@ -1,6 +1,6 @@
 """The real daemon with a recorder at its hooks, which ends it with SIGKILL where a trial says.
 
-    python -m tests.crash.victim CONFIG --stamps FILE [--die-at MARK --passage N]
+    python -m tests.crash.victim CONFIG --stamps FILE [--die-at MARK --passage N --armed-by FILE]
 
 MARK is a point of the exchange (1 to 8) or the name under which the journal says that something is durable.
 
@@ -19,20 +19,20 @@ import os
 import signal
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 
 from freshd.app import Hooks, serve
 
 
 class Recorder:
-    """Writes down every mark; at the `passage`-th one of `die_at` it kills this process."""
+    """Writes down every mark; at the `passage`-th one of `die_at` since a file is there it kills this process."""
 
-    def __init__(self, stamps: Path, die_at: str | None, passage: int) -> None:
+    def __init__(self, stamps: Path, die_at: str | None, passage: int, armed_by: Path | None = None) -> None:
         self._file = os.open(stamps, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._die_at = die_at
         self._passage = passage
-        self._passed: Counter[str] = Counter()
+        self._armed_by = armed_by
+        self._passed = 0
         self._last = 0
 
     def point(self, number: int) -> None:
@@ -45,9 +45,13 @@ class Recorder:
     def mark(self, name: str) -> None:
         """Stamp, count, and die if this is the place."""
         os.write(self._file, f"{time.monotonic_ns()} {name}\n".encode())
-        self._passed[name] += 1
-        if name == self._die_at and self._passed[name] == self._passage:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if name == self._die_at and self._is_armed():
+            self._passed += 1
+            if self._passed == self._passage:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def _is_armed(self) -> bool:
+        return self._armed_by is None or self._armed_by.exists()
 
 
 def main() -> int:
@@ -57,8 +61,9 @@ def main() -> int:
     parser.add_argument("--stamps", type=Path, required=True, help="file the marks are written to")
     parser.add_argument("--die-at", help="1 to 8, intent-durable, escrow-durable or commit-durable")
     parser.add_argument("--passage", type=int, default=1, help="die when the mark is passed for the n-th time")
+    parser.add_argument("--armed-by", type=Path, help="count from when that file is there (default: from the start)")
     given = parser.parse_args()
-    recorder = Recorder(given.stamps, given.die_at, given.passage)
+    recorder = Recorder(given.stamps, given.die_at, given.passage, given.armed_by)
     return asyncio.run(serve(given.config, Hooks(recorder.point, recorder.mark)))
 
 

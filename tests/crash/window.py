@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from tests.crash import stamps
-from tests.crash.results import spread
 from tests.crash.scene import ACCOUNT, Scene
 from tests.crash.services import Sandbox
 from tests.crash.stamps import Window
+from tests.crash.tables import spread
 
 LABEL: Final = "window"
 COLD: Final = 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from freshd.core.model import EMPTY, Change, Grant, Intent, Record, Secret, Standing
@@ -34,6 +34,9 @@ class Disk:
     dead: dict[str, dict[str, str]] = field(default_factory=dict)
     known: dict[str, set[Secret]] = field(default_factory=lambda: defaultdict(set))
     paused: frozenset[str] = frozenset()
+    held: dict[str, str] = field(default_factory=dict)
+    """Accounts held back, with the flight of the attempt that was open when they came to be."""
+    held_why: str | None = None
     high_water: float = 0.0
 
 
@@ -47,21 +50,39 @@ class FakeVault:
         self.stalls: dict[str, asyncio.Event] = {}
         self.log: list[str] = []
         self.latency = latency
-        self.rolled_back: str | None = None
         self._wall = wall
 
     @property
     def high_water(self) -> float:
         return self.disk.high_water
 
-    async def accept(self) -> None:
+    @property
+    def rolled_back(self) -> str | None:
+        return self.disk.held_why
+
+    @rolled_back.setter
+    def rolled_back(self, why: str) -> None:
+        """From now on the journal is an old one."""
+        self.disk.held_why = why
+        flights = {name: intent.flight for name, (intent, _) in self.disk.intents.items()}
+        granted = {name for name, record in self.disk.records.items() if record.grant is not None}
+        self.disk.held = {name: flights.get(name, "") for name in {*granted, *flights}}
+
+    async def accept(self, accounts: Collection[str]) -> None:
         await self._begin("accept")
-        self.rolled_back = None
+        for name in accounts:
+            self.disk.held.pop(name, None)
+        if not self.disk.held:
+            self.disk.held_why = None
 
     async def open(self) -> Mapping[str, Standing]:
         await self._begin("open")
         names = {*self.disk.records, *self.disk.intents, *self.disk.paused}
-        return {name: dataclasses.replace(self.standing(name), paused=name in self.disk.paused) for name in names}
+        told = {name: dataclasses.replace(self.standing(name), paused=name in self.disk.paused) for name in names}
+        return {
+            name: dataclasses.replace(one, held_back=self.disk.held_why if name in self.disk.held else None)
+            for name, one in told.items()
+        }
 
     async def paces(self) -> Mapping[str, Row]:
         await self._begin("paces")
@@ -115,6 +136,10 @@ class FakeVault:
                 self.disk.quarantine.append(old)
         fit = [change for change in changes if not (change.adds and self._is_answered(change.account))]
         aside = {change.account: change.withheld for change in fit if not self._apply(change)}
+        for change in fit:
+            is_old = intent is not None and intent.flight in self.disk.held.values()
+            if change.grant is not None and not (change.adds or is_old or change.account in aside):
+                self.disk.held.pop(change.account, None)
         own = [change for change in changes if intent is not None and change.account == intent.account]
         if intent is not None and (intent.account in aside or any(change.adds for change in own)):
             self._stand_again(intent)
@@ -164,6 +189,7 @@ class FakeVault:
         ):  # fmt: skip
             table.pop(account, None)
         self.disk.paused -= {account}
+        self.disk.held.pop(account, None)
         self._done("forget", {})
 
     async def knew(self, account: str, secret: Secret) -> bool:

@@ -27,6 +27,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from tests.canary import search
+from tests.canary.mark import Kind
 from tests.crash.scene import Process
 from tests.crash.services import ROOT, Sandbox
 
@@ -94,6 +96,12 @@ class Bed:
     ) -> None:
         for process in self._processes:
             process.kill()
+        if kind is None and self.log.exists():
+            search.said("the daemon's log", self.log.read_bytes(), more=self._vault_key())
+
+    def _vault_key(self) -> dict[str, bytes]:
+        key = self.key.read_bytes().strip() if self.key.is_file() else b""
+        return {"the vault's key": key} if key else {}
 
     # -- configuration -----------------------------------------------------------------------------------------------
 
@@ -137,6 +145,9 @@ class Bed:
             cwd=ROOT, env=env, input=given, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
             check=False, preexec_fn=_starve if starved else None,
         )  # fmt: skip
+        given_out = {Kind.HELD} if words[:1] == ("token",) and not done.returncode else search.ALL
+        search.said(f"freshd {words[0]}", done.stdout, given_out, self._vault_key())
+        search.said(f"freshd {words[0]}, standard error", done.stderr, more=self._vault_key())
         return Said(done.returncode, done.stdout, done.stderr)
 
     def token(self, account: str, *words: str) -> Said:

@@ -24,6 +24,7 @@ from typing import Any, Final, Self
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.canary import search
 from tests.flow.bed import until
 
 PLUGINS: Final = (
@@ -190,8 +191,10 @@ class Watcher:
         self._talker.begin(f"{self._prefix}/#")
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._talker.close()
+        for one in self.heard if kind is None else ():
+            search.said(f"MQTT message on {one.topic}", one.topic.encode() + b" " + one.payload)
 
     def _note(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         self.heard.append(Heard(message.topic, bytes(message.payload), message.retain, time.monotonic()))

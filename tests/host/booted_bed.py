@@ -1,7 +1,10 @@
 """A booted systemd of its own: Debian 12 in a container, with the sandbox as the only service in reach.
 
-* The base root and the wheels lie in the user's cache and are made once; a download that broke off goes on where it
-  stopped. The machine writes on an overlay of its own, which outlives `reboot` and is gone after `stop`.
+* The base root and the wheels lie in the user's cache (`booted_cache`). The machine writes on an overlay of its own,
+  which outlives `reboot` and `cut_power` and is gone when the machine is left.
+* A cut of the power is SIGKILL to its first process: whatever ran in it is gone. What the kernel had taken is kept, so
+  it says nothing of bytes that were not synced; `tests/crash/powercut.py` does.
+* A machine made from another's `image` begins with a copy of that one's disk, which must be off meanwhile.
 * The sandbox runs outside, in the network namespace that the machine uses: it is the machine's whole network, and it
   goes on while the machine is down.
 * Mounts live in a mount namespace of the machine's, so nothing stays mounted, however a test ends.
@@ -11,113 +14,49 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-ROOT: Final = Path(__file__).parents[2]
-SUITE: Final = "bookworm"
-PACKAGES: Final = (
-    "systemd", "systemd-sysv", "dbus", "dbus-user-session", "libpam-systemd", "python3", "python3-venv", "procps",
-    "gnome-keyring", "curl", "ca-certificates",
-)  # fmt: skip
-BUILD_PINS: Final = ("hatchling", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers")
-"""What pip needs to build the project itself."""
+from tests.host.booted_cache import ROOT, base_root, wheels
+
 SOURCE: Final = "/src"
 WHEELS: Final = "/wheels"
-DOWNLOAD_SECONDS: Final = 900
 COMMAND_SECONDS: Final = 180
-PATIENCE_SECONDS: Final = 90
+PATIENCE_SECONDS: Final = 120
 LOOK_SECONDS: Final = 0.05
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 T = TypeVar("T")
 
 
-class BedUnusable(RuntimeError):
-    """What the machine is made of cannot be had here; the text says what is missing."""
-
-
-def until(what: str, look: Callable[[], T | None]) -> T:
+def until(what: str, look: Callable[[], T | None], pause: float = LOOK_SECONDS) -> T:
     """What `look` finds once it finds something true; fails after a generous while."""
     give_up_at = time.monotonic() + PATIENCE_SECONDS
     while not (found := look()):
         assert time.monotonic() < give_up_at, f"waited in vain: {what}"
-        time.sleep(LOOK_SECONDS)
+        time.sleep(pause)
     return found
 
 
-# -- what is kept between runs ----------------------------------------------------------------------------------------
+# -- what the papers say ----------------------------------------------------------------------------------------------
 
 
-def cache() -> Path:
-    """The folder of what is downloaded."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "freshd" / "booted"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def base_root() -> Path:
-    """The root of a machine that was never booted. Raises BedUnusable."""
-    name = hashlib.sha256(" ".join((SUITE, *PACKAGES)).encode()).hexdigest()[:12]
-    done = cache() / f"root-{name}"
-    if not done.exists():
-        partial, packages = done.with_suffix(".partial"), cache() / "packages"
-        shutil.rmtree(partial, ignore_errors=True)
-        packages.mkdir(exist_ok=True)
-        install = ["debootstrap", "--variant=minbase", f"--cache-dir={packages}", f"--include={','.join(PACKAGES)}"]
-        # Its mounts end with it, so that what is left of a broken run is a plain folder.
-        _download(["unshare", "--mount", "--propagation=private", *install, SUITE, str(partial)], "base root")
-        partial.rename(done)
-    return done
-
-
-def wheels() -> Path:
-    """What pip may install from in the machine. Raises BedUnusable."""
-    pins = (ROOT / "requirements.lock").read_text() + "\n" + _build_pins((ROOT / "dev.lock").read_text())
-    done = cache() / f"wheels-{hashlib.sha256(pins.encode()).hexdigest()[:12]}"
-    if not done.exists():
-        partial = done.with_suffix(".partial")
-        partial.mkdir(exist_ok=True)
-        wanted = partial / "pins.txt"
-        wanted.write_text(pins)
-        options = ["--quiet", "--only-binary=:all:", "--no-deps", "--python-version=3.11", "--require-hashes"]
-        command = [sys.executable, "-m", "pip", "download", *options, "-r", str(wanted), "-d", str(partial)]
-        _download(command, "wheels")
-        partial.rename(done)
-    return done
-
-
-def _build_pins(lock: str) -> str:
-    found = [re.search(rf"^{name}==.*?(?=^\S|\Z)", lock, re.MULTILINE | re.DOTALL) for name in BUILD_PINS]
-    shipped = (ROOT / "requirements.lock").read_text()
-    return "".join(pin[0] for pin in found if pin and pin[0].split()[0] not in shipped)
-
-
-def _download(command: Sequence[str], what: str) -> None:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=DOWNLOAD_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise BedUnusable(f"no {what}: {type(error).__name__}") from None
-    if done.returncode:
-        raise BedUnusable(f"no {what}: {(done.stderr or done.stdout).strip()[-300:]}")
-
-
-def install_block(name: str) -> str:
-    """The lines of README.md that install freshd, exactly as they stand there."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def install_block(name: str, page: str = "README.md") -> str:
+    """The lines of README.md, or another page, that install freshd or look after it, exactly as they stand there."""
+    text = (ROOT / page).read_text(encoding="utf-8")
     found = re.search(rf"<!-- install: {name} -->\n```\n(.*?)```\n", text, re.DOTALL)
-    assert found, f"README.md has no block to install: {name}"
+    assert found, f"{page} has no block to install: {name}"
     return found[1]
 
 
@@ -170,18 +109,23 @@ class Service:
 
 
 class Machine:
-    """A context manager: entered, systemd is up; left, everything is gone."""
+    """A context manager: entered, systemd is up; left, everything is gone.
 
-    def __init__(self, network: str) -> None:
-        self._base, self._wheels, self._network = base_root(), wheels(), network
+    `image`: the machine on whose disk this one begins. `disks`: file systems in files, by the folder that they are.
+    """
+
+    def __init__(self, network: str, image: Machine | None = None) -> None:
+        self._wheels, self._network = wheels(), network
         self._folder = Path(tempfile.mkdtemp(prefix="freshd-booted-"))
+        self._layers: tuple[Path, ...] = (base_root(),) if image is None else (image.disk(""), *image.layers)
+        self.disks: Mapping[str, Path] = {}
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader = 0
 
     def __enter__(self) -> Self:
         self._umask = os.umask(0o022)  # a daemon run in this process leaves its own; the machine's users must get in
         self._folder.chmod(0o755)
-        for name in ("upper", "work", "root"):
+        for name in ("upper", "work", "root", "disks"):
             (self._folder / name).mkdir()
         try:
             self.boot()
@@ -189,6 +133,11 @@ class Machine:
             self.__exit__(None, None, None)
             raise
         return self
+
+    @property
+    def layers(self) -> tuple[Path, ...]:
+        """What lies below its own disk, the uppermost first."""
+        return self._layers
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -199,22 +148,37 @@ class Machine:
             os.umask(self._umask)
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def boot(self) -> None:
-        """Start it, and wait until its units have settled."""
-        overlay = f"lowerdir={self._base},upperdir={self._folder}/upper,workdir={self._folder}/work"
+    def boot(self, *, waits: bool = True) -> None:
+        """Start it, and wait until its units have settled, or until there is a first process only."""
+        layers = ":".join(map(str, self._layers))
+        overlay = f"lowerdir={layers},upperdir={self._folder}/upper,workdir={self._folder}/work"
+        mounts = [f"mount -t overlay overlay -o {overlay} {self._folder}/root"]
+        binds = []
+        for number, (place, image) in enumerate(self.disks.items()):
+            here = self._folder / "disks" / str(number)
+            mounts.append(f"mkdir -p {here} && mount -o loop {image} {here}")
+            binds.append(f"--bind={here}:{place}")
         nspawn = [
             "systemd-nspawn", "--quiet", f"--directory={self._folder}/root", "--machine=freshd-bed", "--register=no",
             "--keep-unit", f"--network-namespace-path={self._network}", f"--bind-ro={ROOT}:{SOURCE}",
-            f"--bind-ro={self._wheels}:{WHEELS}", "--boot",
+            f"--bind-ro={self._wheels}:{WHEELS}", *binds, "--boot",
         ]  # fmt: skip
-        script = f'mount -t overlay overlay -o {overlay} {self._folder}/root && exec "$@"'
+        script = " && ".join([*mounts, 'exec "$@"'])
         with (self._folder / "console").open("ab") as console:
             self._nspawn = subprocess.Popen(
                 ["unshare", "--mount", "--propagation=private", "sh", "-c", script, "sh", *nspawn],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
             )  # fmt: skip
-        self._leader = until("the machine's first process", self._first_process)
-        until("systemd is up", lambda: self.run("systemctl", "is-system-running", check=False).stdout == "running\n")
+        self._leader = until("the machine's first process", self._first_process, pause=0.002)
+        if waits:
+            self.settle()
+
+    def settle(self) -> None:
+        """Wait until it has started everything; a unit may have failed."""
+        until("systemd is up", lambda: self._state() in ("running\n", "degraded\n"))
+
+    def _state(self) -> str:
+        return self.run("systemctl", "is-system-running", check=False).stdout
 
     def _first_process(self) -> int | None:
         assert self._nspawn is not None
@@ -244,6 +208,35 @@ class Machine:
             self._nspawn.kill()
             self._nspawn.wait(20)
         self._nspawn = None
+
+    def cut_power(self) -> None:
+        """End it without a word to anybody in it."""
+        assert self._nspawn is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._leader, signal.SIGKILL)
+        try:
+            self._nspawn.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._nspawn.kill()
+            self._nspawn.wait(20)
+        self._nspawn = None
+
+    # -- its disk, from outside ---------------------------------------------------------------------------------------
+
+    def disk(self, path: str) -> Path:
+        """Where a file lies that was written in it; what came with the base root lies elsewhere."""
+        return self._folder / "upper" / path.lstrip("/")
+
+    def remove(self, path: str) -> None:
+        """Delete a file or folder while the machine is off."""
+        here, below = self.disk(path), any((layer / path.lstrip("/")).exists() for layer in self._layers)
+        if here.is_dir():
+            shutil.rmtree(here)
+        else:
+            here.unlink(missing_ok=True)
+        if below:  # an overlay hides what lies below by a device without numbers
+            here.parent.mkdir(parents=True, exist_ok=True)
+            os.mknod(here, stat.S_IFCHR, os.makedev(0, 0))
 
     # -- commands in it -----------------------------------------------------------------------------------------------
 

@@ -10,7 +10,8 @@ from typing import Final
 import pytest
 
 from tests import parts
-from tests.host.booted_bed import BedUnusable, Machine, Service, install_block, until
+from tests.host.booted_bed import Machine, Service, install_block, until
+from tests.host.booted_cache import BedUnusable
 from tests.host.booted_scene import ACCOUNT, CONFIG, Row, view
 
 RESULTS: Final = Path(__file__).parent / "results" / "booted.txt"

@@ -28,6 +28,9 @@ from jeepney.io.blocking import DBusConnection, open_dbus_connection  # type: ig
 
 #: Seen: the daemon owns its name 10-40 ms after its start.
 START_DEADLINE_S: Final = 10
+#: A daemon that is to replace another sometimes gives way to it; that one is killed then.
+RECOVER_S: Final = 2.0
+RECOVERIES: Final = 5
 STOP_DEADLINE_S: Final = 5
 #: A frozen daemon answers nothing; the bed's own questions give up after this.
 CALL_DEADLINE_S: Final = 5.0
@@ -181,7 +184,33 @@ class KeyringBed:
         """Put a new daemon in the place of any other; unlock it with the bed's password or another.
 
         Returns its process id once it owns the name. A wrong password leaves it locked and raises nothing.
+        Where somebody asks all the while, the bus may start one first: see `recover`.
         """
+        daemon = self._spawn(password)
+        self._wait_for(lambda: self.daemon_pid() == daemon.pid, "the daemon to own its name")
+        return daemon.pid
+
+    def recover(self) -> None:
+        """Put a new daemon in the place of any other, or let the one that the bus started meanwhile be: unlocked."""
+        before = self.daemon_pid()
+        for _ in range(RECOVERIES):
+            daemon = self._spawn(None)
+            is_usable = self._comes(lambda: self.daemon_pid() not in (None, before) and self._is_usable(), RECOVER_S)
+            if self.daemon_pid() != daemon.pid:
+                self._daemons.remove(daemon)
+                _end(daemon)
+            if is_usable:
+                return
+            self.kill()
+        raise KeyringFailed(f"no unlocked keyring: {self._said()}")
+
+    def _is_usable(self) -> bool:
+        try:
+            return self.unlock()
+        except (KeyringFailed, OSError):  # one daemon gives way to the next
+            return False
+
+    def _spawn(self, password: str | None) -> subprocess.Popen[bytes]:
         daemon = subprocess.Popen(
             ["gnome-keyring-daemon", "--foreground", "--replace", "--unlock", "--components=secrets"],
             env=self.env,
@@ -193,8 +222,47 @@ class KeyringBed:
         stdin = cast("IO[bytes]", daemon.stdin)
         stdin.write((self.password if password is None else password).encode())
         stdin.close()
-        self._wait_for(lambda: self.daemon_pid() == daemon.pid, "the daemon to own its name")
-        return daemon.pid
+        return daemon
+
+    def lose_files(self) -> None:
+        """Take the keyring's files away from under it, as a home that was brought back without them."""
+        shutil.rmtree(self.files)
+
+    def save_files(self) -> Path:
+        """A copy of the keyring's files, for `bring_back`."""
+        copy = self._root / f"copy-{time.monotonic_ns()}"
+        shutil.copytree(self.files, copy)
+        return copy
+
+    def bring_back(self, copy: Path) -> None:
+        """Put a copy of the files in the place of what is there.  The daemon must be started anew to see them."""
+        shutil.rmtree(self.files, ignore_errors=True)
+        shutil.copytree(copy, self.files)
+
+    def drop_alias(self) -> None:
+        """Leave the session without a default collection; the collection itself stays."""
+        self._call(SERVICE, "SetAlias", "so", ("default", "/"))
+
+    @contextlib.contextmanager
+    def silent(self) -> Iterator[Callable[[], object]]:
+        """A span in which somebody owns the service's name and answers nothing; call what it yields to free the name.
+
+        What was asked before stays without an answer.  Only without `activation`, and with no daemon: `kill` first.
+        """
+        with contextlib.closing(open_dbus_connection(self.env["DBUS_SESSION_BUS_ADDRESS"])) as connection:
+            _ask(connection, BUS, "RequestName", "su", (SECRETS, 0))
+            yield lambda: _ask(connection, BUS, "ReleaseName", "s", (SECRETS,))
+
+    def restart_bus(self) -> None:
+        """End the bus, and with it the daemon, and start another at the same address, and a daemon on it."""
+        bus, self._bus = self._bus, None
+        if bus is not None:
+            _end(bus)
+        for daemon in self._daemons:
+            _end(daemon)
+        self._daemons.clear()
+        self._start_bus()
+        self.restart()
 
     def _start_bus(self) -> None:
         command = ["dbus-daemon", "--nofork", "--nosyslog", "--print-address=1"]
@@ -226,11 +294,16 @@ class KeyringBed:
             return _ask(connection, address, method, signature, arguments)
 
     def _wait_for(self, true: Callable[[], bool], what: str) -> None:
-        give_up_at = time.monotonic() + START_DEADLINE_S
+        if not self._comes(true, START_DEADLINE_S):
+            raise KeyringFailed(f"waited in vain for {what}: {self._said()}")
+
+    def _comes(self, true: Callable[[], bool], seconds: float) -> bool:
+        give_up_at = time.monotonic() + seconds
         while not true():
             if time.monotonic() > give_up_at:
-                raise KeyringFailed(f"waited in vain for {what}: {self._said()}")
+                return False
             time.sleep(LOOK_EVERY_S)
+        return True
 
     def _said(self) -> str:
         return (self._root / "log").read_text(errors="replace")[-1000:]

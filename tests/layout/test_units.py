@@ -116,6 +116,14 @@ def test_the_watchdog_is_more_patient_than_a_tick(unit: Path) -> None:
     assert value(unit, "Type") == "notify"
 
 
+@pytest.mark.parametrize("unit", [*DAEMONS, SYSTEM[2]], ids=["system", "user", "key"])
+def test_I10_what_has_secrets_in_memory_is_neither_dumped_nor_swapped_out(unit: Path) -> None:
+    assert (value(unit, "LimitCORE"), value(unit, "MemorySwapMax")) == ("0", "0")
+    explained = (SYSTEMD / "README.md").read_text(encoding="utf-8")
+    assert "`LimitCORE=0`, `MemorySwapMax=0`" in explained
+    assert "hibernation" in explained
+
+
 @pytest.mark.parametrize("unit", DAEMONS, ids=["system", "user"])
 @pytest.mark.parametrize("key", BLINDING)
 def test_what_would_blind_freshd_to_its_callers_is_left_out_and_explained(unit: Path, key: str) -> None:
@@ -147,7 +155,8 @@ def test_a_configuration_that_is_shipped_is_valid_and_fits_its_units(name: str, 
     assert settings.accounts == ()
     if name == "system":
         assert str(settings.socket.path) == value(SYSTEM[1], "ListenStream")
-        assert settings.vault.credential == value(unit, "LoadCredentialEncrypted")
+        named = settings.vault.credential
+        assert [one for key, one in lines(unit) if key == "LoadCredentialEncrypted"] == [named, f"{named}-next"]
         assert "freshd-anchor" in value(unit, "StateDirectory").split()
 
 

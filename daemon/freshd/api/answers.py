@@ -28,7 +28,18 @@ from freshd.api.http import render, render_problem
 from freshd.api.metrics import KIND as METRICS_KIND
 from freshd.api.metrics import Counts, exposition
 from freshd.api.peer import Peer
-from freshd.api.routes import Call, ListAccounts, Operate, Plain, ReadToken, Refuse, ShowAccount, ShowHistory, Watch
+from freshd.api.routes import (
+    Call,
+    ListAccounts,
+    Operate,
+    Plain,
+    ReadToken,
+    Refuse,
+    ShowAccount,
+    ShowHistory,
+    Tend,
+    Watch,
+)
 from freshd.api.shelf import Shelf
 from freshd.api.watch import Watchers
 from freshd.core.access import Policy
@@ -98,8 +109,8 @@ class Answers:
                 return render(200, dump(state))
             case Plain("openapi.json"):
                 return render(200, description())
-            case Operate() if not caller.operates:
-                return self._deny(caller, call.account)
+            case Operate() | Tend() if not caller.operates:
+                return self._deny(caller, call.account if isinstance(call, Operate) else None)
             case ShowHistory() if not caller.may_see(call.account):
                 return self._deny(caller, call.account)
             case _:
@@ -203,6 +214,10 @@ class Answers:
                 if self.is_stopping:
                     return render_problem(problem.STOPPING)
                 return render(200, dump(await self._kept(self._tokens.operate(call.verb, call.account, call.args))))
+            case Tend():
+                if self.is_stopping:
+                    return render_problem(problem.STOPPING)
+                return render(200, dump(await self._kept(self._tokens.tend(call.verb, call.args))))
             case _:
                 return render(200, await exposition(self._tokens, self.counts), METRICS_KIND)
 

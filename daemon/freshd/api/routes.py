@@ -26,6 +26,9 @@ VERBS: Final = frozenset(
     {"refresh", "pause", "resume", "forget", "revoke", "confirm", "import", "examine", "operate"}
     | {"enrol-begin", "enrol-finish"}
 )
+VAULT_VERBS: Final = frozenset({"rotate-key", "move", "verify", "backup", "backup-part", "backup-done"})
+VERBS_OF: Final[Mapping[str, frozenset[str]]] = {"accounts": VERBS, "vault": VAULT_VERBS}
+"""By the segment that says what a verb is done to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +90,21 @@ class Operate:
 
 
 @dataclass(frozen=True, slots=True)
+class Tend:
+    """POST /v1/vault/{verb}"""
+
+    verb: str
+    args: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Plain:
     """GET of healthz, metrics or openapi.json"""
 
     name: str
 
 
-Call = ReadToken | Refuse | Watch | ListAccounts | ShowAccount | ShowHistory | Operate | Plain
+Call = ReadToken | Refuse | Watch | ListAccounts | ShowAccount | ShowHistory | Operate | Tend | Plain
 
 
 class _Refused(Exception):
@@ -122,7 +133,7 @@ def _match(pattern: tuple[str, ...], segments: tuple[str, ...]) -> tuple[str, ..
     for wanted, segment in zip(pattern, segments, strict=True):
         if wanted[0] != "{" and wanted != segment:
             return None
-        if wanted == "{verb}" and segment not in VERBS:
+        if wanted == "{verb}" and segment not in VERBS_OF[pattern[1]]:
             return None
         if not 0 < len(segment) <= MAX_NAME_CHARS:
             return None
@@ -183,6 +194,11 @@ def _operate(request: Request, account: str, verb: str) -> Call:
     return Operate(account, verb, _members(request.body) if request.body else {})
 
 
+def _tend(request: Request, verb: str) -> Call:
+    _only(request.query)
+    return Tend(verb, _members(request.body) if request.body else {})
+
+
 def _plain(request: Request) -> Call:
     _only(request.query)
     return Plain(request.segments[0])
@@ -197,6 +213,7 @@ ROUTES: Final[tuple[tuple[str, tuple[str, ...], Maker], ...]] = (
     ("GET", ("v1", "accounts", "{account}"), _show),
     ("GET", ("v1", "accounts", "{account}", "history"), _history),
     ("POST", ("v1", "accounts", "{account}", "{verb}"), _operate),
+    ("POST", ("v1", "vault", "{verb}"), _tend),
     ("GET", ("healthz",), _plain),
     ("GET", ("metrics",), _plain),
     ("GET", ("openapi.json",), _plain),

@@ -75,6 +75,11 @@ class Daemon:
         given = {name: value for name, value in args.items() if value is not None}
         return self.post("v1", "accounts", account, verb, body=given)
 
+    def tend(self, verb: str, **args: object) -> dict[str, Any]:
+        """An operator's verb on the vault as a whole."""
+        given = {name: value for name, value in args.items() if value is not None}
+        return self.post("v1", "vault", verb, body=given)
+
     def account(self, name: str) -> dict[str, Any]:
         """How one account stands."""
         return self.get("v1", "accounts", name)

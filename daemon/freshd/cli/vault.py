@@ -1,19 +1,18 @@
-"""freshd vault: looking after the vault.  So far `status`; each further verb is a command of this group."""
+"""freshd vault: looking after the vault.  Each verb is a command of this group."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
+from freshd.cli.exits import OK, TEMPORARY
 from freshd.cli.options import Scene, as_json, examples, on_scene
-from freshd.cli.output import dump, moments, say
-from freshd.clock import SystemClock
-from freshd.errors import StoreError
-
-if TYPE_CHECKING:
-    from freshd.vault.glance import Glance
+from freshd.cli.output import dump, hint, plain, say
+from freshd.cli.vault_copies import backup, restore
+from freshd.cli.vault_status import status
+from freshd.cli.vault_whole import init, verify
 
 
 @click.group(epilog=examples("freshd vault status"))
@@ -21,37 +20,49 @@ def vault() -> None:
     """Look after the vault: where grants rest."""
 
 
-@vault.command(epilog=examples("freshd vault status", "freshd vault status --json"))
+for _verb in (init, status, verify, backup, restore):
+    vault.add_command(_verb)
+
+
+@vault.command("rotate-key", epilog=examples("freshd vault rotate-key"))
 @as_json
 @on_scene
-def status(scene: Scene, json: bool) -> None:
-    """Show the journal in numbers: size, commits, records, what is under way or set aside.
+def rotate_key(scene: Scene, json: bool) -> int:
+    """Seal everything with a new key, and let go of the old one.
 
-    Reads the journal in the state directory, beside a running daemon or without one; opens nothing that is sealed.
+    The daemon does it while it serves and renews; what was begun is finished after a restart, too.  Where a systemd
+    credential keeps the key, give the unit the new one as NAME-next first; without it the commands are told.
     """
-    from freshd.app import settings_of
-    from freshd.vault.glance import glance
+    return _show(scene.daemon().tend("rotate-key"), json=json)
 
-    folder = settings_of(scene.config).state_dir
-    found = glance(folder)
-    if found is None:
-        raise StoreError(f"there is no journal in {folder} yet", "start the daemon once: freshd run")
+
+@vault.command(epilog=examples("freshd vault move"))
+@as_json
+@on_scene
+def move(scene: Scene, json: bool) -> int:
+    """Carry out what the configuration file now says of where grants rest and who keeps the key.
+
+    Edit placement and custodian under [vault] first.  The daemon does it while it serves and renews; what was begun is
+    finished after a restart, too.
+    """
+    return _show(scene.daemon().tend("move"), json=json)
+
+
+def _show(done: Mapping[str, Any], *, json: bool) -> int:
+    """What came of it, and what is left to a person.  The exit status: temporary where it is not done yet."""
     if json:
-        dump({"state_dir": str(folder), **{name: value for name, value in asdict(found).items() if name != "check"}})
-        return
-    say(f"state     {folder}")
-    for line in lines_of(found):
-        say(line)
+        dump(done)
+    else:
+        _tell(done)
+    return OK if done.get("done") else TEMPORARY
 
 
-def lines_of(found: Glance) -> list[str]:
-    """The numbers with their names."""
-    now = SystemClock().now().wall
-    return [
-        f"vault     {found.vault[:8]}, {'sealed' if found.check else 'no key was made yet'}",
-        f"journal   {found.bytes // 1024} KiB, {found.commits} commits, the last {moments(found.high_water, now)}",
-        f"ballast   {found.ballast // 1024} KiB",
-        f"records   {found.records}; grants in the journal {found.sealed}, in the keyring alone {found.in_keyring}",
-        f"open      {found.open_calls} calls without an end, {found.escrowed} of them with their answer",
-        f"aside     {found.quarantine} in quarantine",
-    ]
+def _tell(done: Mapping[str, Any]) -> None:
+    say(f"{plain(done.get('verb'))}: {'done' if done.get('done') else 'not done yet'}")
+    for name in ("placement", "custodian", "moved", "left", "resealed", "kept", "why"):
+        if done.get(name) not in (None, ""):
+            say(f"{name:<9} {plain(done[name])}")
+    for command in done.get("commands") or ():
+        say(f"then      {plain(command)}")
+    if done.get("remedy"):
+        hint(f"remedy: {plain(done['remedy'])}")

@@ -23,6 +23,10 @@ LITERAL: Final = re.compile(r"'[^'\n]*'")
 # Up to two quotes may stand before the three that close a long string.
 LONG_BASIC: Final = re.compile(r'"""(?:\\.|[^\\])*?"{3,5}', re.DOTALL)
 LONG_LITERAL: Final = re.compile(r"'''.*?'{3,5}", re.DOTALL)
+SIMPLE: Final = re.compile(
+    r"""([A-Za-z0-9_-]+)[ \t]*=[ \t]*(?:"[^"\\\n]*"(?!")|'[^'\n]*'(?!')|[A-Za-z0-9_.+-]+)[ \t]*(?:\n|\Z)"""
+)
+"""A bare key and a plain value with nothing else on the line: what nearly all lines of a long file are."""
 STRINGS: Final = (LONG_BASIC, LONG_LITERAL, BASIC, LITERAL)
 ESCAPE: Final = re.compile(r"\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|x[0-9A-Fa-f]{2}|.)")
 PLAIN: Final = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b"}
@@ -62,7 +66,7 @@ class _Walk:
             elif self._takes("["):
                 table = self._header(is_array=False)
                 self._takes("]")
-            else:
+            elif not self._simple_pair(table):
                 self._pair(table)
             self._at = max(self._at, before + 1)
         return self._found
@@ -81,6 +85,13 @@ class _Walk:
         # A table may be opened after its children: its own header is the better place to point at.
         self._found[path] = line
         return path
+
+    def _simple_pair(self, table: Path) -> bool:
+        match = SIMPLE.match(self._text, self._at)
+        if match is not None:
+            self._found.setdefault((*table, match[1]), self._line_here())
+            self._at = match.end()
+        return match is not None
 
     def _pair(self, table: Path) -> None:
         line = self._line_here()

@@ -117,6 +117,8 @@ def laid_over(
     report: Report, base: Profile, contract: object, margins: object, *at: str | int, told: Mapping[str, Any]
 ) -> Profile:
     """`base` with the keys of two raw tables changed.  Problems are reported; the rest holds."""
+    if contract is None and margins is None and not told:
+        return base  # as nearly every account: it is the same for all of them
     new_contract = _contract(base.contract, read(report, ContractTable, contract, *at, "contract"))
     report.add(_contract_problems(new_contract), *at, "contract")
     changed = read(report, MarginsTable, margins, *at, "margins").model_dump(exclude_none=True)

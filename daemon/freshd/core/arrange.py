@@ -18,6 +18,7 @@ from freshd.core import doubt as doubts
 from freshd.core import ladder
 from freshd.core.effects import Ask, Effect, Finish, Fly, Publish, Tell, Wake
 from freshd.core.events import Event, Fields
+from freshd.core.lag import announce_lag, next_lag
 from freshd.core.life import announce_ends, next_announcement
 from freshd.core.model import Moment, Standing
 from freshd.core.outcome import Remedy
@@ -41,6 +42,8 @@ def arrange(plan: Plan, state: State, now: Moment) -> tuple[State, list[Effect]]
     """Launch what is due, else set the alarm for what comes next."""
     state, told = announce_ends(plan, state, now)
     state, more = announce_shortage(plan, state, now)
+    told += more
+    state, more = announce_lag(state, now)
     told += more
     if state.phase is Phase.UNSAVED:
         return state, [*told, Wake(now.boot + SAVE_AGAIN_SECONDS)]
@@ -231,5 +234,5 @@ def _parked_in_doubt(plan: Plan, doubt: Doubt, now: Moment, account: str) -> Par
 
 def _earliest(at: float | None, state: State, now: Moment) -> float | None:
     """The next moment at which there is something to do or to say."""
-    moments = (at, next_announcement(state, now), next_shortage(state))
+    moments = (at, next_announcement(state, now), next_shortage(state), next_lag(state))
     return min((moment for moment in moments if moment is not None), default=None)

@@ -35,7 +35,7 @@ def booted(plan: Plan, state: State, event: Happening, now: Moment) -> Outcome:
     if unusable(plan, standing) is not None:
         return fresh, publish(fresh)
     told = recovered(state)
-    fresh = replace(fresh, parked=None)
+    fresh = fresh if fresh.parked is None else replace(fresh, parked=None)
     flying, more = finish(fresh)
     if more:
         return flying, [*publish(flying), *told, *more]

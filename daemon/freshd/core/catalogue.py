@@ -21,8 +21,8 @@ def _entry(
 _OF_AN_ACCOUNT: Final = (
     "account.parked bug channel.down channel.kept-out channel.stopped code.unknown doubt.opened doubt.replayed "
     "enrolment.failed envfile.adopted envfile.not-adopted envfile.stale envfile.unusable grant.ending grant.gone "
-    "heal.stopped identity.wrong keyring.unsettled lease.withdrawn refresh.unable refresh.without-token "
-    "renewal.overdue save.failed"
+    "heal.stopped identity.wrong keyring.bypassed keyring.unsettled lease.withdrawn refresh.unable "
+    "refresh.without-token renewal.overdue save.failed"
 )
 """Every alert that one account alone can have."""
 _RENEWED: Final = (
@@ -39,7 +39,7 @@ CATALOGUE: Final[Mapping[str, Entry]] = MappingProxyType(
         "daemon.started": _entry(
             _S.NOTICE,
             "freshd is up: accounts, placement, custodian, socket",
-            clears="daemon.failed config.refused config.needs-restart vault.unusable bug outlet.refused",
+            clears="daemon.failed config.refused config.needs-restart vault.unusable vault.waiting bug outlet.refused",
         ),
         "daemon.stopping": _entry(_S.NOTICE, "freshd was asked to stop; flights are landing"),
         "daemon.stopped": _entry(_S.NOTICE, "freshd has stopped; every answer is durable"),
@@ -118,15 +118,46 @@ CATALOGUE: Final[Mapping[str, Entry]] = MappingProxyType(
         "vault.unusable": _entry(_S.ALERT, "the vault cannot be opened; nothing was changed", "freshd doctor"),
         "vault.rolled-back": _entry(
             _S.ALERT,
-            "the journal is older than its anchor, or of another machine: nothing that works once is presented",
+            "the journal is old, copied or restored: of accounts held back nothing that works once is presented",
             "freshd status; then freshd confirm or enrol",
+        ),
+        "vault.key-rotating": _entry(_S.NOTICE, "a new sealing key takes the place of the old one"),
+        "vault.key-rotated": _entry(
+            _S.NOTICE,
+            "everything that opens is sealed with the new key",
+            clears="vault.key-kept vault.waiting:rotate-key",
+        ),
+        "vault.key-kept": _entry(
+            _S.WARNING,
+            "something in the journal does not open and still names an earlier sealing key, which is kept for it",
+            "freshd enrol or freshd forget the damaged accounts; then freshd vault rotate-key",
+        ),
+        "vault.moving": _entry(_S.NOTICE, "grants and sealing key move to where the configuration says"),
+        "vault.moved": _entry(
+            _S.NOTICE,
+            "grants and sealing key rest where the configuration says",
+            clears="vault.waiting:move",
+        ),
+        "vault.waiting": _entry(
+            _S.WARNING,
+            "a rotation of the key or a move cannot go on now; everything is served, and it is tried again",
+            "freshd vault status",
+            apart="verb",
         ),
         "keyring.unsettled": _entry(
             _S.WARNING,
-            "the OS keyring does not hold the newest grant yet; the journal does",
+            "the OS keyring does not hold the newest grant yet; the journal does. No renewal before usable_for is over",
             "unlock or repair the keyring",
+            lead="usable_for",
         ),
-        "keyring.settled": _entry(_S.INFO, "the OS keyring holds the newest grant", clears="keyring.unsettled"),
+        "keyring.bypassed": _entry(
+            _S.ALERT,
+            "renewed while the OS keyring could not take a grant: the journal alone has the newest one",
+            "unlock or repair the keyring; lose neither it nor the state directory",
+        ),
+        "keyring.settled": _entry(
+            _S.INFO, "the OS keyring holds the newest grant", clears="keyring.unsettled keyring.bypassed"
+        ),
         # accounts
         "account.enrolled": _entry(
             _S.NOTICE,

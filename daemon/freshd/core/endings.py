@@ -26,6 +26,7 @@ from freshd.core.happenings import (
     Unable,
     Unsent,
 )
+from freshd.core.lag import renewed
 from freshd.core.life import aged
 from freshd.core.model import Moment, Standing
 from freshd.core.outcome import UNTRIED, Remedy
@@ -63,7 +64,7 @@ def save_failed(plan: Plan, state: State, event: Happening, now: Moment) -> Outc
         return late(plan, state, event, now)
     if state.phase is Phase.UNSAVED:
         return state, []
-    advice = "make room in, or repair, the state directory: freshd doctor"
+    advice = event.remedy or "make room in, or repair, the state directory: freshd doctor"
     told = Event("save.failed", state.standing.account, {"cause": event.cause}, advice)
     return replace(state, phase=Phase.UNSAVED), [Tell(told)]
 
@@ -103,6 +104,8 @@ def _committed(plan: Plan, state: State, event: Committed, now: Moment) -> Outco
         not_before=now.boot + (2.0 ** min(barren, 9) if barren else 0.0), barred=None, last_outcome=outcome,
         refreshes=state.refreshes + 1, heals=state.heals + healed,
     )  # fmt: skip
+    fresh, more = renewed(state, fresh, now)
+    told += more
     if standing.withheld:
         parked, more = park(fresh, unusable(plan, standing) or Parked("wrong-identity", Remedy.PERSON, ""), now)
         return parked, [*told, Tell(Event("identity.wrong", account, {"why": standing.withheld})), *more]

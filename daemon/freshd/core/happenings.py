@@ -178,10 +178,11 @@ class Broke:
 
 @dataclass(frozen=True, slots=True)
 class SaveFailed:
-    """Answered, and not durable yet."""
+    """Answered, and not durable yet.  `remedy`: what the store itself advises."""
 
     attempt: int
     cause: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

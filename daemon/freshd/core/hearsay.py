@@ -13,7 +13,7 @@ from freshd.core.arrange import LOST_TWICE, unpark
 from freshd.core.contract import Contract
 from freshd.core.effects import Effect, Probe, SaveAgain, Tell
 from freshd.core.events import Event
-from freshd.core.happenings import Accepted, Demanded, Happening, Probed, Refused, Settled, Shared
+from freshd.core.happenings import Accepted, Demanded, Happening, Probed, Refused, Shared
 from freshd.core.model import Moment
 from freshd.core.outcome import Remedy
 from freshd.core.state import REFUSED_IN_A_ROW, Phase, Plan, State, Want
@@ -183,17 +183,6 @@ def reconfigured_while_parked(_plan: Plan, state: State, _event: Happening, _now
     if state.parked is not None and state.parked.remedy in RETRYABLE_BY_FORCE:
         return unpark(state), []
     return state, []
-
-
-def settled(_plan: Plan, state: State, event: Happening, _now: Moment) -> Outcome:
-    """The keyring caught up, or fell behind."""
-    if not isinstance(event, Settled):
-        return state, []
-    after = replace(state, standing=replace(state.standing, settled=event.settled), lagging=not event.settled)
-    if after.lagging == state.lagging:
-        return after, []
-    name = "keyring.unsettled" if after.lagging else "keyring.settled"
-    return after, [Tell(Event(name, state.standing.account))]
 
 
 def _by(state: State, event: Refused) -> str:

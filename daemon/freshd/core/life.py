@@ -30,11 +30,11 @@ def aged(plan: Plan, state: State, standing: Standing, now: Moment, high_water: 
         unproven = not age(standing.lease.sent, now, high_water).proven
     unused = _end(standing.obtained, standing.valid_for or plan.contract.idle_life, now, high_water)
     final = _end(standing.enrolled, standing.absolute_for or plan.contract.absolute_life, now, high_water)
-    if standing.lineage != state.standing.lineage:
-        state = replace(state, warned=None, final_warned=None)
+    is_same = standing.lineage == state.standing.lineage
     return replace(
         state, standing=standing, until=until, unproven=unproven,
         grant_until=unused[0], grant_life=unused[1], final_until=final[0], final_life=final[1],
+        warned=state.warned if is_same else None, final_warned=state.final_warned if is_same else None,
     )  # fmt: skip
 
 
@@ -45,12 +45,14 @@ def grant_end(state: State) -> float | None:
 
 def announce_ends(plan: Plan, state: State, now: Moment) -> tuple[State, list[Effect]]:
     """Say early, in shrinking steps, that the grant ends."""
-    step, told = _announced(plan, state.final_until, state.final_life, state.final_warned, now, FINAL)
-    state = replace(state, final_warned=step)
-    if not _is_overdue(plan, state, now):
-        return replace(state, warned=None), told
-    step, more = _announced(plan, state.grant_until, state.grant_life, state.warned, now, UNUSED)
-    return replace(state, warned=step), [*told, *more]
+    final, told = _announced(plan, state.final_until, state.final_life, state.final_warned, now, FINAL)
+    unused: float | None = None
+    if _is_overdue(plan, state, now):
+        unused, more = _announced(plan, state.grant_until, state.grant_life, state.warned, now, UNUSED)
+        told = [*told, *more]
+    if (final, unused) == (state.final_warned, state.warned):
+        return state, told  # as nearly always: this is asked at every step of every account
+    return replace(state, final_warned=final, warned=unused), told
 
 
 def next_announcement(state: State, now: Moment) -> float | None:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from freshd.core import beginnings, endings, hearsay, kin
+from freshd.core import beginnings, endings, hearsay, kin, lag
 from freshd.core.arrange import arrange
 from freshd.core.effects import Effect
 from freshd.core.happenings import (
@@ -104,7 +104,7 @@ ROWS: Final[Mapping[type, Mapping[Phase, Handler]]] = {
     HostBack: _row(hearsay.nothing, hearsay.host_back, hearsay.host_back),
     Shared: _everywhere(hearsay.shared),
     Reconfigured: _row(hearsay.returned, hearsay.reconfigured_while_parked, hearsay.returned),
-    Settled: _everywhere(hearsay.settled),
+    Settled: _everywhere(lag.settled),
     Forgotten: _everywhere(beginnings.forgotten),
 }
 

@@ -12,10 +12,19 @@ from typing import Any, Final
 from freshd.core.model import Secret
 
 MASK: Final = "[masked]"
-SECRET_KEYS: Final = re.compile(r"(?i)(^|_)(token|secret|password|passwd|ticket|authorization|cookie|code_verifier)$")
-SECRET_TEXT: Final = re.compile(
-    r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}|\beyJ[a-z0-9_-]{8,}(?:\.[a-z0-9_-]*)+|\b(?:rt|at)-[a-z0-9_-]{12,}"
+SECRET_KEYS: Final = re.compile(
+    r"(?i)(^|_)(token|secret|password|passwd|passphrase|ticket|authorization|cookie|code_verifier|assertion"
+    r"|(private|secret|api|vault)_key)$"
 )
+SECRET_TEXT: Final = re.compile(
+    r"(?is)\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}|\beyJ[a-z0-9_-]{8,}(?:\.[a-z0-9_-]*)+|\b(?:rt|at)-[a-z0-9_-]{12,}"
+    r"|-----BEGIN [a-z ]*PRIVATE KEY-----.*?(?:-----END [a-z ]*-----|$)"
+)
+SECRET_QUERY: Final = re.compile(
+    r"(?i)([?&#](?:code|state|password|ticket|assertion|client_assertion|code_verifier|device_code"
+    r"|[a-z_]*(?:token|secret))=)[^&#\s\"'<>]+"
+)
+"""Parts of an address that end an enrolment or sign a call; the address itself may be told."""
 
 
 def mask(line: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,4 +39,6 @@ def _masked(key: str, value: object) -> object:
         return value
     if SECRET_KEYS.search(key):
         return MASK
-    return value if isinstance(value, int | float) else SECRET_TEXT.sub(MASK, str(value))
+    if isinstance(value, int | float):
+        return value
+    return SECRET_QUERY.sub(rf"\g<1>{MASK}", SECRET_TEXT.sub(MASK, str(value)))

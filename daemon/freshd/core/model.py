@@ -24,8 +24,9 @@ FINGERPRINT_BYTES: Final = 12
 class Secret:
     """A value that must not be seen.  `reveal()` is the only way out, so every use can be found by name.
 
-    Equality takes constant time.  The `repr` is Python's own keyed hash (SipHash under a key drawn at process
-    start): two equal secrets look alike within one process and nothing can be learnt from it outside.
+    Equality takes constant time.  The `repr` is a tag: two equal secrets look alike within one process, and 32 bits
+    of a hash over the value and a place in memory, which the kernel draws at every start, tell nothing outside of it.
+    It cannot be copied into something else: pickle, `copy`, `dataclasses.asdict`, json and `vars` raise TypeError.
     """
 
     __slots__ = ("_value",)
@@ -38,15 +39,19 @@ class Secret:
         return self._value
 
     def __repr__(self) -> str:
-        return f"Secret(#{hash(self._value) & 0xFFFFFFFF:08x})"
+        tag = hashlib.blake2b(self._bytes, key=f"{id(_PLACE):x}".encode(), digest_size=4)
+        return f"Secret(#{tag.hexdigest()})"
 
     __str__ = __repr__
+
+    @property
+    def _bytes(self) -> bytes:
+        return self._value.encode("utf-8", "surrogatepass")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        mine, theirs = (one.encode("utf-8", "surrogatepass") for one in (self._value, other._value))
-        return hmac.compare_digest(mine, theirs)
+        return hmac.compare_digest(self._bytes, other._bytes)
 
     def __hash__(self) -> int:
         return hash(self._value)
@@ -55,7 +60,12 @@ class Secret:
         msg = "a Secret is not pickled"
         raise TypeError(msg)
 
+    def __getstate__(self) -> object:
+        msg = "a Secret is not pickled"
+        raise TypeError(msg)
 
+
+_PLACE: Final = object()
 EMPTY: Final[Mapping[str, Secret]] = MappingProxyType({})
 
 

@@ -52,7 +52,7 @@ class Reply:
     """A reply exactly as received (I3).  `complete` is False where the connection ended early or a limit cut it."""
 
     status: int
-    headers: tuple[tuple[str, str], ...]
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
     body: bytes = field(repr=False)
     complete: bool = True
 

@@ -24,8 +24,10 @@ def announce_shortage(plan: Plan, state: State, now: Moment) -> tuple[State, lis
     """Mark when a shortage began, and tell of it when it has lasted, or is over."""
     if not _is_short(plan, state, now):
         over = [Tell(Event("renewal.recovered", plan.account))] if state.overdue and state.phase is Phase.LIVE else []
-        is_over = state.phase not in (Phase.SPENDING, Phase.UNSAVED)
-        return replace(state, short_since=None, overdue=state.overdue and not is_over), [*over]
+        is_overdue = state.overdue and state.phase in (Phase.SPENDING, Phase.UNSAVED)
+        if state.short_since is None and is_overdue == state.overdue:
+            return state, [*over]
+        return replace(state, short_since=None, overdue=is_overdue), [*over]
     since = now.boot if state.short_since is None else state.short_since
     state = replace(state, short_since=since)
     if state.overdue or now.boot < since + OVERDUE_SECONDS:

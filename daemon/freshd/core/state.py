@@ -144,7 +144,9 @@ class State:
     rung        the rung in the air, or the last one that was
     next_rung   the rung to be taken next while CLIMBING
     until       boot-time second at which the lease ends; `unproven` where the clock could not be trusted
-    lagging     the OS keyring could not take the newest grant yet, and that was told
+    lagging     the OS keyring could not take the newest grant yet
+    lag_told    seconds that the lease was good for when that was last said; None where it has not been said
+    alone       grants committed meanwhile, which rest in the journal alone
     kin_held    "ACCOUNT/NAME" of every secret that relatives hold
     helpless    relatives that cannot help just now, with the reason
     asked       a relative was asked to renew; nothing is sent until it has
@@ -178,6 +180,8 @@ class State:
     until: float | None = None
     unproven: bool = False
     lagging: bool = False
+    lag_told: float | None = None
+    alone: int = 0
     grant_until: float | None = None
     grant_life: float | None = None
     warned: float | None = None

@@ -13,7 +13,9 @@ Rules
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -30,10 +32,20 @@ class Ballast:
     def __init__(self, path: Path, least: int = MEBIBYTE) -> None:
         self._path = path
         self._least = least
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self._path.parent
+
+    @property
+    def _size(self) -> int:
+        """Bytes that lie there now, for whoever cleans up the folder takes it away; 0 where it is no plain file."""
         try:
-            self._size = path.stat().st_size
+            status = os.lstat(self._path)
         except OSError:
-            self._size = 0
+            return 0
+        return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
     def holds(self, flights: int) -> bool:
         """Whether the ballast suffices for so many flights; makes or enlarges it where there is room.  Blocks."""
@@ -55,20 +67,21 @@ class Ballast:
         return True
 
     def _grow(self, wanted: int) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a FIFO must not hold us up
         descriptor = os.open(self._path, flags, 0o600)
         try:
-            at = os.fstat(descriptor).st_size
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(errno.EINVAL, "it is no plain file")
+            at = status.st_size
             while at < wanted:
                 at += os.pwrite(descriptor, os.urandom(min(MEBIBYTE, wanted - at)), at)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
         sync_folder(self._path.parent)
-        self._size = wanted
 
     def _remove(self) -> None:
-        self._size = 0
         with contextlib.suppress(OSError):
             self._path.unlink()
             sync_folder(self._path.parent)

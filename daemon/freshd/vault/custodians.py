@@ -3,74 +3,80 @@
 Rules
 -----
 * A key that others can read is refused, not used with a warning.
-* A key file is made once and never written over: the key in it may be the only way into a journal.
+* A key file is made once and never written over: the key in it may be the only way into a journal.  What takes its
+  place in a rotation was a file beside it before, read back and proven, and is renamed onto it.
+* The key file itself is never deleted here: a person may have put it there, and another vault may use it.
 * Must not: keep grants.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from freshd.errors import ConfigError, VaultLocked
-from freshd.vault.keys import KEY_ENTRY
+from freshd.vault.keys import KEY_ENTRY, NEXT_ENTRY
 from freshd.vault.seal import KEY_BYTES
 from freshd.vault.statedir import look_at, sync_folder, words_of
 
+_KEY_NAME: Final = re.compile("[0-9a-f]{16}")
 MOST_BYTES: Final = 4096
 """A credential larger than this is no key."""
 
 
 class KeyFile:
-    """32 bytes as hex or base64 in a file of mode 0600.  For development, and where the disk itself is protected."""
+    """32 bytes as hex or base64 in a file of mode 0600.  For development, and where the disk itself is protected.
+
+    A key under an entry of its own is a file beside it: PATH.ID.
+    """
 
     writable = True
 
     def __init__(self, path: Path) -> None:
         self.name = f"key-file {path}"
-        self._path = path
+        self.path = path
 
     def get(self, service: str, entry: str) -> str | None:
         """The file's text; None where there is no file.  Raises VaultLocked where it is not ours alone."""
-        if entry != KEY_ENTRY:
+        path = self._place(entry)
+        if path is None:
             return None
         try:
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
             return None
         except OSError as error:
-            cause = f"the key file {self._path} cannot be read: {words_of(error)}"
-            raise VaultLocked(cause, look_at(self._path)) from None
+            cause = f"the key file {path} cannot be read: {words_of(error)}"
+            raise VaultLocked(cause, look_at(path)) from None
         with os.fdopen(descriptor, "rb") as file:
-            self._must_be_ours(os.fstat(descriptor))
+            _must_be_ours(path, os.fstat(descriptor))
             return file.read(MOST_BYTES).decode("ascii", "replace")
 
-    def _must_be_ours(self, status: os.stat_result) -> None:
-        if status.st_uid != os.geteuid():
-            raise VaultLocked(
-                f"the key file {self._path} belongs to user id {status.st_uid}, not to {os.geteuid()}",
-                f"chown {os.geteuid()} {self._path}",
-            )
-        if stat.S_IMODE(status.st_mode) & 0o077:
-            raise VaultLocked(f"the key file {self._path} is open to other users", f"chmod 600 {self._path}")
+    def _place(self, entry: str) -> Path | None:
+        """The file of an entry, None for what is no key."""
+        if entry == KEY_ENTRY:
+            return self.path
+        name = entry.removeprefix(f"{KEY_ENTRY}-")
+        is_key = name != entry and _KEY_NAME.fullmatch(name) is not None
+        return self.path.with_name(f"{self.path.name}.{name}") if is_key else None
 
     def put(self, service: str, entry: str, value: str) -> None:
         """Make the file, durably.  Raises VaultLocked where it exists."""
-        if entry != KEY_ENTRY:
+        path = self._place(entry)
+        if path is None:
             raise ConfigError(f"{self.name} keeps no grants", 'set [vault] placement = "sealed"')
         try:
-            self._make(f"{value}\n".encode("ascii"))
+            self._make(path, f"{value}\n".encode("ascii"))
         except OSError as error:
-            raise VaultLocked(
-                f"the key file {self._path} cannot be made: {words_of(error)}", look_at(self._path.parent)
-            ) from None
+            raise VaultLocked(f"the key file {path} cannot be made: {words_of(error)}", look_at(path.parent)) from None
 
-    def _make(self, content: bytes) -> None:
+    def _make(self, path: Path, content: bytes) -> None:
         """Under another name first: half a key, after a crash, would lock the vault for good."""
-        new = self._path.with_name(f"{self._path.name}.new")
+        new = self.path.with_name(f"{self.path.name}.new")
         new.unlink(missing_ok=True)
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
@@ -78,33 +84,70 @@ class KeyFile:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.link(new, self._path)  # unlike a rename it never replaces
-            sync_folder(self._path.parent)
+            os.link(new, path)  # unlike a rename it never replaces
+            sync_folder(self.path.parent)
         finally:
             new.unlink(missing_ok=True)
 
     def drop(self, service: str, entry: str) -> None:
-        """Nothing: a key file is deleted by a person."""
+        """Delete the file of a key under an entry of its own.  The key file itself stays: see the rules."""
+        path = self._place(entry)
+        if path is not None and path != self.path:
+            try:
+                path.unlink(missing_ok=True)
+                sync_folder(path.parent)
+            except OSError as error:
+                raise VaultLocked(
+                    f"the key file {path} cannot be deleted: {words_of(error)}", look_at(path.parent)
+                ) from None
+
+    def promote(self, service: str, entry: str) -> None:
+        """Put the key under an entry of its own in the place of the usual one: a rename, whole or not at all."""
+        path = self._place(entry)
+        if path is None:
+            raise ConfigError(f"{self.name} keeps no such key", "freshd doctor")
+        try:
+            path.replace(self.path)
+            sync_folder(self.path.parent)
+        except OSError as error:
+            raise VaultLocked(
+                f"{path} cannot take the place of {self.path}: {words_of(error)}", look_at(path.parent)
+            ) from None
+
+
+def _must_be_ours(path: Path, status: os.stat_result) -> None:
+    if status.st_uid != os.geteuid():
+        raise VaultLocked(
+            f"the key file {path} belongs to user id {status.st_uid}, not to {os.geteuid()}",
+            f"chown {os.geteuid()} {path}",
+        )
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        raise VaultLocked(f"the key file {path} is open to other users", f"chmod 600 {path}")
 
 
 class SystemdCredential:
-    """`$CREDENTIALS_DIRECTORY/NAME`: 32 raw bytes, or hex or base64 of them.  Read only."""
+    """`$CREDENTIALS_DIRECTORY/NAME`: 32 raw bytes, or hex or base64 of them.  Read only.
+
+    The key that is to follow is NAME-next.
+    """
 
     writable = False
 
     def __init__(self, name: str, environ: Mapping[str, str]) -> None:
         self.name = f"systemd credential {name}"
         folder = environ.get("CREDENTIALS_DIRECTORY")
-        self._path = None if folder is None else Path(folder) / name
+        self._folder = None if folder is None else Path(folder)
+        self.credential = name
         if "/" in name or name in ("", ".", ".."):
             raise ConfigError(f"{name!r} is no name of a systemd credential", "write the name alone, no path")
 
     def get(self, service: str, entry: str) -> str | None:
         """The credential's text; None where systemd handed none over."""
-        if entry != KEY_ENTRY or self._path is None:
+        file = {KEY_ENTRY: self.credential, NEXT_ENTRY: f"{self.credential}-next"}.get(entry)
+        if file is None or self._folder is None:
             return None
         try:
-            content = self._path.read_bytes()
+            content = (self._folder / file).read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -13,16 +13,21 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
 from freshd.errors import StoreError
 from freshd.ports import Custodian, Line
-from freshd.vault import keys, ledger, schema
+from freshd.vault import holds, keys, ledger, schema
+from freshd.vault.anchor import Anchor, CustodianGround, FileGround, Ground, parsed
+from freshd.vault.backups import Backup, last_in
 from freshd.vault.calls import Calls
-from freshd.vault.opening import BALLAST_FILE, JOURNAL_FILE
+from freshd.vault.names import Names, named_in
 from freshd.vault.seal import Seal, parse_key
+from freshd.vault.settle import Shelf
+from freshd.vault.statedir import BALLAST_FILE, JOURNAL_FILE
 
 T = TypeVar("T")
 
@@ -37,6 +42,10 @@ class Glance:
     sealed      records whose grant lies sealed in the journal; in_keyring: in the OS keyring alone
     open_calls  calls that may have spent something and have no end yet; `escrowed` of them with their answer
     quarantine  answers and records that were set aside
+    keys        what the journal says of its sealing keys
+    unsettled   accounts whose grant has still to come to rest in the OS keyring
+    held        accounts held back, and `why`: the journal is or was an old copy; None where none is
+    backup      the last one that was written whole
     """
 
     vault: str
@@ -51,6 +60,11 @@ class Glance:
     quarantine: int
     bytes: int
     ballast: int
+    keys: Names
+    unsettled: tuple[str, ...]
+    held: tuple[str, ...]
+    why: str | None
+    backup: Backup | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +117,23 @@ def _looked(state_dir: Path, look: Callable[[sqlite3.Connection, int], T]) -> T 
 async def proves(custodian: Custodian, seen: Glance) -> bool | None:
     """Whether the custodian holds the vault's key: None where it holds none.  Raises FreshdError."""
     service = keys.service_of(seen.vault)
-    text = await Calls().run(service, lambda: custodian.get(service, keys.KEY_ENTRY))
-    if text is None:
-        return None
-    key = parse_key(text)
-    return key is not None and seen.check in (None, Seal(key, seen.vault).check)
+    calls, proven = Calls(), None
+    for entry in keys.entries_for(custodian, ""):
+        text = await calls.run(service, partial(custodian.get, service, entry))
+        key = None if text is None else parse_key(text)
+        if key is not None and seen.check in (None, Seal(key, seen.vault).check):
+            return True
+        proven = proven if text is None else False
+    return proven
+
+
+async def anchored(custodian: Custodian, file: Path | None, vault: str) -> Anchor | None:
+    """The anchor as it lies; None where there is none.  Raises KeyringUnavailable or StoreError."""
+    ground: Ground | None = None if file is None else FileGround(file)
+    if ground is None and isinstance(custodian, Shelf):
+        ground = CustodianGround(custodian, vault)
+    text = None if ground is None else await Calls().run("anchor", ground.get)
+    return None if text is None else parsed(text)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -125,8 +151,12 @@ def _read(db: sqlite3.Connection, size: int, ballast: Path) -> Glance:
     ).fetchone()
     calls, escrowed = db.execute("SELECT count(*), count(escrow) FROM intents").fetchone()
     (quarantine,) = db.execute("SELECT count(*) FROM quarantine").fetchone()
+    known, holding = named_in(meta), holds.read(db)
+    settling = "SELECT account FROM records WHERE grant_blob IS NOT NULL ORDER BY account"
     return Glance(
         vault=meta["vault"], check=meta.get("check"), commits=commits, high_water=high_water, records=records,
         sealed=sealed, in_keyring=granted - sealed, open_calls=calls, escrowed=escrowed, quarantine=quarantine,
-        bytes=size, ballast=ballast.stat().st_size if ballast.exists() else 0,
+        bytes=size, ballast=ballast.stat().st_size if ballast.exists() else 0, keys=known,
+        unsettled=tuple(account for (account,) in db.execute(settling)) if known.shelf else (),
+        held=tuple(sorted(holding.accounts)), why=holding.why, backup=last_in(meta),
     )  # fmt: skip

@@ -17,40 +17,45 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
 from freshd.core.model import Change, Intent, Secret, Standing
 from freshd.core.outcome import Reply
 from freshd.core.pace import Row as PaceRow
 from freshd.errors import Stale, StoreError
-from freshd.vault import fingerprints, ledger, quarantine, records, rows, upkeep
+from freshd.vault import fingerprints, holds, ledger, quarantine, records, rows, upkeep
 from freshd.vault.change import about_or_none, blank, changed, dropped, is_another_lineage
 from freshd.vault.records import About, Broken, IntentRow, Row
+from freshd.vault.request import Refusal
 from freshd.vault.seal import Seal
-from freshd.vault.writer import Refusal
 
 
 class Room(Protocol):
     """What an intent needs of the ballast."""
+
+    @property
+    def folder(self) -> Path:
+        """Where room is needed."""
 
     def holds(self, flights: int) -> bool:
         """Whether there is room for the escrows of so many flights."""
 
 
 class Journal:
-    """The transactions, under one seal.  `keyring`: grants come to rest in the OS keyring."""
+    """The transactions, under one seal.  `keyring`: grants come to rest in the OS keyring; a move turns it."""
 
     def __init__(self, seal: Seal, room: Room, *, keyring: bool) -> None:
         self._seal = seal
         self._room = room
-        self._keyring = keyring
+        self.keyring = keyring
 
     # -- reading -------------------------------------------------------------------------------------------
 
     def standing(self, db: sqlite3.Connection, account: str) -> Standing:
         """How the account stands; generation 0 where it is unknown."""
         row, intent = rows.find(db, account), rows.intent(db, account)
-        standing = records.standing_of(self._seal, row, intent, keyring=self._keyring)
+        standing = records.standing_of(self._seal, row, intent, keyring=self.keyring)
         return replace(standing, account=account)
 
     def standings(self, db: sqlite3.Connection) -> dict[str, Standing]:
@@ -69,8 +74,8 @@ class Journal:
         (flights,) = db.execute("SELECT count(*) FROM intents WHERE account <> ?", (intent.account,)).fetchone()
         if not self._room.holds(flights + 1):
             raise StoreError(
-                "no room is left on the disk to keep the answer of a refresh, so none is asked for",
-                "make room on the disk of the state directory: df -h",
+                f"no room is left in {self._room.folder} to keep the answer of a refresh, so none is asked for",
+                f"make room on its disk: df -h {self._room.folder}; freshd goes on by itself",
             )
         old = rows.intent(db, intent.account)
         if old is not None and (old.flight != intent.flight or old.escrow is not None):
@@ -132,6 +137,9 @@ class Journal:
                 self._supersede(db, change.account, wall)
         told = [change for change in changes if not (change.adds and self._is_answered(db, change.account))]
         aside = [(change.account, change.withheld) for change in told if not self._apply(db, change, wall)]
+        for change in told:
+            if change.grant is not None and not change.adds and change.account not in dict(aside):
+                holds.renewed(db, change.account, None if intent is None else intent.flight)
         if intent is not None and self._leaves_doubt(intent, told, dict(aside)):
             self._stand_again(db, intent)
         return {name: why or "" for name, why in aside}

@@ -12,34 +12,58 @@ Rules
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import sys
+import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final, Protocol
 
 from freshd.errors import ConfigError, KeyringUnavailable
 from freshd.vault.calls import REMEDY
 
-if TYPE_CHECKING:
-    from keyring.backend import KeyringBackend
+
+class Library(Protocol):
+    """What is asked of a back end.  Blocks; called from several threads."""
+
+    def get_password(self, service: str, username: str, /) -> str | None:
+        """The value, None where there is none."""
+
+    def set_password(self, service: str, username: str, password: str, /) -> None:
+        """Write."""
+
+    def delete_password(self, service: str, username: str, /) -> None:
+        """Delete.  Raises PasswordDeleteError where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """One back end of the library.  `longest`: characters an entry may have, None without a limit worth naming."""
+    """One back end of the library.
+
+    longest  characters an entry may have, None without a limit worth naming
+    held     what is used in its place: the same back end over connections that are kept
+    shares   two entries of one service name get into each other's way: each is given a name of its own
+    """
 
     path: str
     longest: int | None = None
+    held: str | None = None
+    shares: bool = False
 
 
 BACKENDS: Final = {
-    "secret-service": Backend("keyring.backends.SecretService.Keyring"),
+    "secret-service": Backend(
+        "keyring.backends.SecretService.Keyring", held="freshd.vault.secret_service.SecretService"
+    ),
     "kwallet": Backend("keyring.backends.kwallet.DBusKeyring"),
     "macos": Backend("keyring.backends.macOS.Keyring"),
-    # CRED_MAX_CREDENTIAL_BLOB_SIZE is 2560 bytes, and the library writes UTF-16.
-    "windows": Backend("keyring.backends.Windows.WinVaultKeyring", longest=1200),
+    # CRED_MAX_CREDENTIAL_BLOB_SIZE is 2560 bytes, and the library writes UTF-16: 1280 characters with its mark.
+    # Where two entries share a service name, the library moves the one about when it writes the other.
+    "windows": Backend("keyring.backends.Windows.WinVaultKeyring", longest=1200, shares=True),
 }
+COMFORTABLE_ACCOUNTS: Final = 250
+"""Accounts whose grants an OS keyring holds well: two entries each, and gnome-keyring writes its whole file for every
+change.  Seen (tests/host/results/keyring_pace.md): a write among 500 entries takes six to seven times as long as among
+10, among 1,000 fourteen to eighteen times; every program that uses the keyring waits meanwhile."""
 LOOKS: Final = 3
 VANISHED: Final = "ItemNotFoundException"
 """An entry that was found and could not be read: the keyring had replaced it in between (seen with gnome-keyring under
@@ -60,6 +84,17 @@ START_ONE: Final = (
     "start a keyring daemon (gnome-keyring, KeePassXC …) in the session that freshd runs in; freshd goes on by itself. "
     'On a machine without one: [vault] placement = "sealed", custodian = "systemd-credential", and a restart'
 )
+_LOCKED: Final = ("is locked", "unlock it; freshd goes on by itself")
+TELLING: Final = {
+    "KeyringLocked": _LOCKED,
+    "LockedException": _LOCKED,
+    "NoCollection": (
+        "has no default collection: nobody has made one, or its file is gone",
+        "bring the keyring's files back, or make a default keyring in its manager; freshd goes on by itself",
+    ),
+    "TimeoutError": ("does not answer", REMEDY),
+}
+"""What exceptions of a back end say to people, by name."""
 
 
 def named(backend: str) -> Backend:
@@ -84,13 +119,14 @@ class OsKeyring:
         self._backend = named(backend)
         self.name = f"keyring {backend}"
         self.longest = self._backend.longest
-        self._loaded: KeyringBackend | None = None
+        self._loaded: Library | None = None
+        self._loading = threading.Lock()
 
     def get(self, service: str, entry: str) -> str | None:
         """The value, or None: absent or unknown."""
         for left in reversed(range(LOOKS)):
             try:
-                return self._library().get_password(service, entry)
+                return self._library().get_password(self._named(service, entry), entry)
             except Exception as error:  # noqa: BLE001 - see the rules
                 if not left or type(error).__name__ != VANISHED:
                     raise _unavailable(self.name, error) from None
@@ -99,7 +135,7 @@ class OsKeyring:
     def put(self, service: str, entry: str, value: str) -> None:
         """Write; proves nothing."""
         try:
-            self._library().set_password(service, entry, value)
+            self._library().set_password(self._named(service, entry), entry, value)
         except Exception as error:  # noqa: BLE001
             raise _unavailable(self.name, error) from None
 
@@ -108,18 +144,21 @@ class OsKeyring:
         from keyring.errors import PasswordDeleteError  # noqa: PLC0415 - 40 ms that only a keyring needs
 
         try:
-            self._library().delete_password(service, entry)
+            self._library().delete_password(self._named(service, entry), entry)
         except PasswordDeleteError:
             return
         except Exception as error:  # noqa: BLE001
             raise _unavailable(self.name, error) from None
 
-    def _library(self) -> KeyringBackend:
-        if self._loaded is None:
-            module, _, name = self._backend.path.rpartition(".")
-            kind = getattr(importlib.import_module(module), name)
-            self._loaded = _quiet(kind)() if "SecretService" in module else kind()
-        return self._loaded
+    def _named(self, service: str, entry: str) -> str:
+        return f"{service} {entry}" if self._backend.shares else service
+
+    def _library(self) -> Library:
+        with self._loading:
+            if self._loaded is None:
+                module, _, name = (self._backend.held or self._backend.path).rpartition(".")
+                self._loaded = getattr(importlib.import_module(module), name)()
+            return self._loaded
 
 
 def _unavailable(name: str, error: Exception) -> KeyringUnavailable:
@@ -127,34 +166,8 @@ def _unavailable(name: str, error: Exception) -> KeyringUnavailable:
         return error
     if type(error).__name__ in NOBODY_THERE:
         return KeyringUnavailable(f"{name} is not there: no session bus, or nobody on it who keeps secrets", START_ONE)
-    locked = type(error).__name__ in ("KeyringLocked", "LockedException")
-    what = "is locked" if locked else f"cannot be used now ({type(error).__name__})"
-    remedy = "unlock it; freshd goes on by itself" if locked else REMEDY
+    what, remedy = TELLING.get(type(error).__name__, (f"cannot be used now ({type(error).__name__})", REMEDY))
     return KeyringUnavailable(f"{name} {what}", remedy)
-
-
-def _quiet(library: Any) -> type[KeyringBackend]:  # noqa: ANN401 - the library's classes are made at run time
-    """The Secret Service back end without its prompts, and without the connection it leaks where it meets a lock."""
-    import secretstorage  # noqa: PLC0415 - Linux only
-    from keyring.errors import KeyringLocked  # noqa: PLC0415
-
-    class Quiet(library):  # type: ignore[misc]
-        viable = False  # for the library's own search: this class is made for nobody else
-
-        def get_preferred_collection(self) -> Any:  # noqa: ANN401
-            with contextlib.ExitStack() as opened:
-                bus = opened.enter_context(contextlib.closing(secretstorage.dbus_init()))
-                collection = secretstorage.get_collection_by_alias(bus, "default")
-                if collection.is_locked():
-                    raise KeyringLocked
-                opened.pop_all()
-            return collection
-
-        def unlock(self, item: Any) -> None:  # noqa: ANN401
-            if item.is_locked():
-                raise KeyringLocked
-
-    return Quiet
 
 
 def open_keyring(backend: str | None) -> OsKeyring:

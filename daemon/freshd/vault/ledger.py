@@ -11,6 +11,7 @@ Rules
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Mapping
 from typing import Final
@@ -53,9 +54,12 @@ def tell(db: sqlite3.Connection, account: str, line: Line) -> None:
 
 
 def history(db: sqlite3.Connection, account: str) -> tuple[Line, ...]:
-    """The account's lines, oldest first."""
-    found = db.execute("SELECT line FROM history WHERE account = ? ORDER BY seq", (account,))
-    return tuple(from_bytes(Line, text.encode()) for (text,) in found)
+    """The account's lines, oldest first.  One that cannot be read is passed over."""
+    found = []
+    for (text,) in db.execute("SELECT line FROM history WHERE account = ? ORDER BY seq", (account,)):
+        with contextlib.suppress(CodecError):
+            found.append(from_bytes(Line, text.encode()))
+    return tuple(found)
 
 
 def set_aside(db: sqlite3.Connection, account: str, why: str, content: str, wall: float) -> None:

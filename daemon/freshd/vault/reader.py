@@ -3,7 +3,8 @@
 Rules
 -----
 * A connection of its own that cannot write; it sees only what is committed.
-* Trouble of SQLite's becomes StoreError; the connection is opened anew for the next question.
+* Trouble of SQLite's becomes StoreError; the connection is opened anew for the next question, and where the writer has
+  put back a file that was deleted (`footing`).
 * `inline` answers on the caller's thread, for simulations.
 * Must not: be asked for anything that a reader of leases waits for.
 """
@@ -19,8 +20,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from freshd.errors import StoreError
 from freshd.vault import schema
+from freshd.vault.footing import Footing
+from freshd.vault.trouble import store_error
 
 T = TypeVar("T")
 Question = tuple[Callable[[sqlite3.Connection], Any], "asyncio.Future[Any]"]
@@ -29,8 +31,10 @@ Question = tuple[Callable[[sqlite3.Connection], Any], "asyncio.Future[Any]"]
 class Reader:
     """Answers questions to the journal, one after the other."""
 
-    def __init__(self, path: Path, *, inline: bool = False) -> None:
+    def __init__(self, path: Path, *, inline: bool = False, footing: Footing | None = None) -> None:
         self._path = path
+        self._footing = footing or Footing(path)
+        self._epoch = 0
         self._inline = inline
         self._queue: queue.SimpleQueue[Question | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -71,13 +75,15 @@ class Reader:
 
     def _answer(self, question: Callable[[sqlite3.Connection], Any]) -> tuple[object, Exception | None]:
         try:
+            if self._epoch != self._footing.epoch:
+                self._close()
             if self._connection is None:
+                self._epoch = self._footing.epoch
                 self._connection = schema.connect_reading(self._path)
             return question(self._connection), None
         except sqlite3.Error as error:
             self._close()
-            name = getattr(error, "sqlite_errorname", "") or type(error).__name__
-            return None, StoreError(f"{self._path} could not be read ({name})", "look at the disk: dmesg")
+            return None, store_error(error, self._path)
         except Exception as error:  # noqa: BLE001 - it is raised where the question came from
             return None, error
 

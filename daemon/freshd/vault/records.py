@@ -28,11 +28,14 @@ T = TypeVar("T")
 COLUMNS = "account, rid, generation, about, grant_generation, grant_digest, grant_blob, lease_generation, lease_blob"
 
 
+DOES_NOT_OPEN = "does not open under the sealing key"
+
+
 class Broken(ValueError):
     """A row that does not open under the right key.  `column` says which part."""
 
     def __init__(self, column: str) -> None:
-        super().__init__(f"{column} does not open under the sealing key")
+        super().__init__(f"{column} {DOES_NOT_OPEN}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,15 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import stat
 import uuid
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 from freshd.errors import StoreError, VaultForeign
-from freshd.vault.statedir import look_at, sync_folder, words_of
+from freshd.vault import wal
+from freshd.vault.statedir import look_at, must_be_plain, sync_folder, words_of
+from freshd.vault.trouble import name_of
 
 APPLICATION_ID: Final = 0x66726864
 """ASCII "frhd"."""
@@ -71,28 +72,28 @@ CREATE INDEX known_seq ON known (account, is_first, seq);
 
 
 def make_file(path: Path) -> None:
-    """Create the journal's file where it is missing, empty, ours alone; refuse one that others may touch."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    """Create the journal's file where it is missing, empty, ours alone; refuse one that others may touch.
+
+    What lies beside it under SQLite's names must be ours as well: a -wal that root has left cannot be written.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         descriptor = os.open(path, flags, 0o600)
     except OSError as error:
         raise StoreError(f"{path} cannot be opened: {words_of(error)}", look_at(path.parent)) from None
     try:
-        status = os.fstat(descriptor)
+        must_be_plain(path, os.fstat(descriptor))
     finally:
         os.close(descriptor)
-    if status.st_uid != os.geteuid():
-        raise StoreError(
-            f"{path} belongs to user id {status.st_uid}, not to {os.geteuid()}",
-            f"run freshd as its owner, or: chown {os.geteuid()} {path}",
-        )
-    if stat.S_IMODE(status.st_mode) & 0o077:
-        raise StoreError(f"{path} is open to other users", f"chmod 600 {path}")
+    for suffix in ("-wal", "-shm"):
+        beside = path.with_name(path.name + suffix)
+        with contextlib.suppress(FileNotFoundError):
+            must_be_plain(beside, os.lstat(beside))
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """The writer's connection.  Transactions are begun and ended by hand."""
-    connection = sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
+    """The writer's connection.  Transactions are begun and ended by hand; a file that is missing is never made."""
+    connection = _connected(path, "rw")
     for pragma in (
         "journal_mode = WAL",
         "synchronous = FULL",
@@ -109,12 +110,23 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def connect_reading(path: Path) -> sqlite3.Connection:
     """A second connection that sees only what is committed and cannot write."""
-    address = f"file:{quote(str(path))}?mode=ro"
+    connection = _connected(path, "ro")
+    connection.execute("PRAGMA query_only = ON").fetchall()
+    return connection
+
+
+def _connected(path: Path, mode: str) -> sqlite3.Connection:
+    address = f"file:{quote(str(path))}?mode={mode}"
     connection = sqlite3.connect(
         address, uri=True, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False
     )
-    connection.execute("PRAGMA query_only = ON").fetchall()
+    connection.text_factory = _text
     return connection
+
+
+def _text(content: bytes) -> str:
+    """Text that has rotted is still a value: its record does not open then, and the others do."""
+    return content.decode("utf-8", "backslashreplace")
 
 
 def prepare(path: Path) -> None:
@@ -123,6 +135,7 @@ def prepare(path: Path) -> None:
     Raises VaultForeign or StoreError; changes nothing then.
     """
     _refuse_other_files(path)
+    _refuse_damaged_log(path)
     try:
         with contextlib.closing(connect(path)) as connection:
             if not connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
@@ -134,18 +147,45 @@ def prepare(path: Path) -> None:
             check(connection, path)
             if version < VERSION:
                 _bring_up(connection)
+            _must_have_all(connection, path)
+    except UnicodeDecodeError:  # SQLite quotes what it does not understand
+        raise _damaged(path, "its tables cannot be read") from None
     except sqlite3.Error as error:
-        name = getattr(error, "sqlite_errorname", "") or type(error).__name__
+        name = name_of(error)
         if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
             raise _damaged(path, name) from None
         remedy = f"make room there, and let freshd's user write; look at: df -h {path.parent}; ls -la {path.parent}"
         raise StoreError(f"{path} cannot be opened ({name})", remedy) from None
 
 
+def _must_have_all(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises StoreError where a table is not there, or not as it was made."""
+    names = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
+    with contextlib.closing(sqlite3.connect(":memory:")) as model:
+        model.executescript(_TABLES + _SINCE_2)
+        wanted = set(model.execute(names).fetchall())
+    lacking = sorted(name for name, _ in wanted - set(connection.execute(names).fetchall()))
+    if lacking:
+        raise _damaged(path, f"the table {lacking[0]} is not as it should be")
+    [*tides] = connection.execute("SELECT commits, high_water FROM tide")
+    if [tuple(map(type, row)) for row in tides] != [(int, float)]:
+        raise _damaged(path, "its count of commits cannot be read")
+
+
+def _refuse_damaged_log(path: Path) -> None:
+    log = path.with_name(f"{path.name}-wal")
+    try:
+        broken = wal.hides(log)
+    except OSError as error:
+        raise StoreError(f"{log} cannot be read: {words_of(error)}", look_at(path.parent)) from None
+    if broken is not None:
+        raise _damaged(log, f"frame {broken} does not fit, and committed transactions lie behind it", path)
+
+
 def _refuse_other_files(path: Path) -> None:
     """Reads the header by hand: opening an SQLite file of a newer version for writing might already change it."""
     head = path.read_bytes()[:100] if path.stat().st_size < 100 else _first_bytes(path)
-    if not head:
+    if not head.strip(b"\0"):  # made, and its first page was lost with the power: SQLite's own journal empties it
         return
     application, version = int.from_bytes(head[68:72], "big"), int.from_bytes(head[60:64], "big")
     if len(head) < 100 or not head.startswith(b"SQLite format 3\0"):
@@ -209,13 +249,17 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
     try:
         found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
     except sqlite3.DatabaseError as error:
-        found = [error.sqlite_errorname]
+        found = [name_of(error)]
+    except UnicodeDecodeError:
+        found = ["its tables cannot be read"]
     if found != ["ok"]:
         raise _damaged(path, found[0][:80])
 
 
-def _damaged(path: Path, how: str) -> StoreError:
+def _damaged(path: Path, how: str, journal: Path | None = None) -> StoreError:
+    kept = journal or path
     return StoreError(
         f"{path} is damaged ({how})",
-        f"keep it: mv {path}* to another folder; then put a sound copy there, or start with none and enrol anew",
+        f"keep it: mv {kept}* {kept.parent}/lock to another folder; then put a sound copy there, or start with none "
+        "and enrol anew",
     )

@@ -8,6 +8,10 @@ Rules
 * A value is bound to its place: vault, table, column, record, generation.  Moved elsewhere it does not open.
 * The key itself seals nothing.  One key per purpose is derived from it (HKDF-SHA256, salted with the vault's id).
 * Every sealed value names its key by id, so that a wrong key and a damaged value are told apart.
+* Several keys of one vault may be held while one takes another's place: each opens what names it, one of them seals.
+* What was digested cannot be digested anew, for the plain value is gone: the digest key of the first sealing key stays
+  for good.  From the first rotation on it lies in the journal, sealed as every value is.
+* The loop turns from key to key while the journal's threads seal and open: what is held is replaced, never changed.
 * Must not: know what it seals, or show a plain value in an error.
 """
 
@@ -18,6 +22,8 @@ import binascii
 import hashlib
 import hmac
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -32,53 +38,142 @@ TAG_BYTES: Final = 16
 FORMAT: Final = b"\x01"
 """First byte of every sealed value: this layout, format ‖ key id ‖ nonce ‖ ciphertext and tag."""
 
+DIGEST_PLACE: Final = ("digest-key",)
+
 
 class BadSeal(ValueError):
     """The value was changed, moved, cut, or sealed under another key."""
 
 
-class Seal:
-    """Seals and opens values of one vault under one key."""
+class Key:
+    """One sealing key of one vault, made ready: purposes are derived from it, itself it is let go.
+
+    id     stands in every value that it sealed
+    check  proves the key without telling it; kept in the clear beside the journal's id
+    """
+
+    __slots__ = ("check", "cipher", "id", "mac")
 
     def __init__(self, key: bytes, vault_id: str) -> None:
         if len(key) != KEY_BYTES:
             raise ValueError("a sealing key has 32 bytes")
-        self._vault = vault_id
-        self._cipher = AESGCMSIV(self._derive(key, "seal"))
-        self._mac = self._derive(key, "digest")
-        self.key_id = self._derive(key, "id")[:KEY_ID_BYTES]
-        self.check = self._derive(key, "check").hex()
-        """Proves the key without telling it; kept in the clear beside the journal's id."""
+        self.cipher = AESGCMSIV(_derived(key, vault_id, "seal"))
+        self.mac = _derived(key, vault_id, "digest")
+        self.id = _derived(key, vault_id, "id")[:KEY_ID_BYTES]
+        self.check = _derived(key, vault_id, "check").hex()
 
-    def _derive(self, key: bytes, purpose: str) -> bytes:
-        info = f"freshd {purpose} 1".encode()
-        return HKDF(hashes.SHA256(), KEY_BYTES, salt=self._vault.encode(), info=info).derive(key)
+    @property
+    def name(self) -> str:
+        """The id in hex, as it is written down."""
+        return self.id.hex()
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The keys in use.  `mac`: under which everything is digested."""
+
+    current: Key
+    keys: Mapping[bytes, Key]
+    mac: bytes
+
+
+class Seal:
+    """Seals values of one vault under one key, and opens those of every key it holds."""
+
+    def __init__(self, key: bytes, vault_id: str) -> None:
+        self._vault = vault_id
+        first = Key(key, vault_id)
+        self._held = _Held(first, {first.id: first}, first.mac)
+
+    # -- keys ----------------------------------------------------------------------------------------------
+
+    @property
+    def key_id(self) -> bytes:
+        """The id of the key that seals."""
+        return self._held.current.id
+
+    @property
+    def check(self) -> str:
+        """What proves the key that seals."""
+        return self._held.current.check
+
+    @property
+    def others(self) -> frozenset[bytes]:
+        """The ids of the keys that only open."""
+        return frozenset(self._held.keys.keys() - {self.key_id})
+
+    def take(self, key: bytes) -> Key:
+        """Open with this key too."""
+        taken, held = Key(key, self._vault), self._held
+        self._held = replace(held, keys={**held.keys, taken.id: taken})
+        return taken
+
+    def turn(self, key_id: bytes) -> None:
+        """Seal with this key, which is held, from now on."""
+        self._held = replace(self._held, current=self._held.keys[key_id])
+
+    def drop(self, key_id: bytes) -> None:
+        """Let go of a key that only opens."""
+        held = self._held
+        if key_id != held.current.id:
+            self._held = replace(held, keys={other: key for other, key in held.keys.items() if other != key_id})
+
+    def beside(self, key: bytes) -> Seal:
+        """A seal of its own that opens what this one opens, digests as it does, and seals with that key."""
+        other = Seal(key, self._vault)
+        held = self._held
+        other._held = replace(held, current=other._held.current, keys={**held.keys, **other._held.keys})
+        return other
+
+    def digests(self, under: bytes) -> bytes:
+        """The digest key, sealed under the key of that id."""
+        return self._sealed(self._held.keys[under], self._held.mac, DIGEST_PLACE)
+
+    def digest_with(self, sealed: bytes) -> None:
+        """Digest with the key that `digests` gave.  Raises BadSeal."""
+        self._held = replace(self._held, mac=self.open(sealed, *DIGEST_PLACE))
+
+    # -- values --------------------------------------------------------------------------------------------
 
     def seal(self, plain: bytes, *place: str | int) -> bytes:
         """`plain`, not empty, sealed for that place."""
+        return self._sealed(self._held.current, plain, place)
+
+    def _sealed(self, key: Key, plain: bytes, place: tuple[str | int, ...]) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
-        return FORMAT + self.key_id + nonce + self._cipher.encrypt(nonce, plain, self._bound(place))
+        return FORMAT + key.id + nonce + key.cipher.encrypt(nonce, plain, self._bound(place))
 
     def open(self, sealed: bytes, *place: str | int) -> bytes:
         """What was sealed for that place.  Raises BadSeal."""
         head = len(FORMAT) + KEY_ID_BYTES
         if len(sealed) < head + NONCE_BYTES + TAG_BYTES or sealed[: len(FORMAT)] != FORMAT:
             raise BadSeal("not a sealed value")
-        if sealed[len(FORMAT) : head] != self.key_id:
+        key = self._held.keys.get(sealed[len(FORMAT) : head])
+        if key is None:
             raise BadSeal("sealed under another key, or its head is damaged")
         nonce, rest = sealed[head : head + NONCE_BYTES], sealed[head + NONCE_BYTES :]
         try:
-            return self._cipher.decrypt(nonce, rest, self._bound(place))
+            return key.cipher.decrypt(nonce, rest, self._bound(place))
         except InvalidTag:
             raise BadSeal("the value was changed, or belongs elsewhere") from None
 
     def digest(self, plain: bytes, *place: str | int) -> str:
         """A keyed fingerprint, in hex: tells nothing without the key, and proves the value with it."""
-        return hmac.new(self._mac, self._bound(place) + plain, hashlib.sha256).hexdigest()
+        return hmac.new(self._held.mac, self._bound(place) + plain, hashlib.sha256).hexdigest()
 
     def _bound(self, place: tuple[str | int, ...]) -> bytes:
         parts = [part.encode() for part in (self._vault, *map(str, place))]
         return b"".join(len(part).to_bytes(4, "big") + part for part in (*parts, b""))
+
+
+def head_of(key_id: bytes) -> bytes:
+    """How every value begins that was sealed with the key of that id."""
+    return FORMAT + key_id
+
+
+def _derived(key: bytes, vault_id: str, purpose: str) -> bytes:
+    info = f"freshd {purpose} 1".encode()
+    return HKDF(hashes.SHA256(), KEY_BYTES, salt=vault_id.encode(), info=info).derive(key)
 
 
 def parse_key(text: str) -> bytes | None:

@@ -5,10 +5,17 @@ Rules
 * Commit is the journal's; settling only moves the resting place.  The journal keeps its sealed copy until the entry
   was read back, and lets go of it only if no newer grant has come meanwhile.
 * Nothing in the keyring is deleted or flipped but by `forget`.  The highest valid entry not below the journal wins;
-  one above it means that the journal is an old copy, and is adopted.
+  one above it means that the journal is an old copy, and is adopted.  Before an account that is held back writes, it
+  looks for such a one.
 * One task, one account after the other: a keyring is slow for everybody at once, and an erasure must never meet a
   late write.  It waits longer after each failure and begins again after a restart.
 * A write that was given up may still land: before writing again the entry is looked at.
+* A keyring that held the vault's sealing key and does not hold it any more is not the one that this vault knows: its
+  files are gone, or it is somebody else's.  The journal keeps its copies until the right one is back.
+* What fails for one account alone is said of it alone, and holds up no other; where a second one fails too, the keyring
+  is at fault, and all who wait are told to be unsettled.
+* While grants rest in the journal (`takes`) nothing is written to the keyring, and the journal lets go of nothing.  A
+  record that is called home has its entries erased once the journal holds a grant that opens.
 * No valid entry is KeyringUnavailable, never an absent grant.
 * Must not: hold up anybody's commit.
 """
@@ -18,25 +25,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol, runtime_checkable
 
 from freshd.core.model import Grant
-from freshd.errors import KeyringUnavailable
+from freshd.errors import FreshdError, KeyringUnavailable
 from freshd.ports import Custodian
-from freshd.vault import entries, records, rows, upkeep
+from freshd.vault import entries, holds, keys, records, rows, upkeep
 from freshd.vault.calls import Calls
 from freshd.vault.entries import Found, Place
 from freshd.vault.reader import Reader
 from freshd.vault.records import About, Row
+from freshd.vault.rest import Rest, key_of, wipe
 from freshd.vault.seal import Seal
 from freshd.vault.writer import Writer
 
 FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 60.0
 """A person who unlocks the keyring should not wait longer than this for freshd to notice."""
+AT_FAULT: Final = 2
+"""Jobs that fail in a row, after which it is not one account's entry that fails, but the keyring."""
 
 
 @runtime_checkable
@@ -62,7 +72,7 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """Entries of a forgotten record, still to be erased."""
+    """Entries of a record that is forgotten, or called home, still to be erased."""
 
     account: str
     rid: str
@@ -73,13 +83,16 @@ Job = str | Erasure
 
 
 class Settler:
-    """Moves grants between journal and keyring."""
+    """Moves grants between journal and keyring.  `takes`: whether they come to rest there; a move turns it."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, *, takes: bool) -> None:
         self._desk = desk
+        self.takes = takes
+        self.rest = Rest(desk.shelf, desk.calls, desk.seal, desk.vault)
         self._jobs: dict[Job, None] = {}
         self._waiters: dict[Erasure, asyncio.Future[None]] = {}
         self._failing: set[Job] = set()
+        self._was_home = False
         self._more = asyncio.Event()
         self._again = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._run(), name="freshd-settle")
@@ -90,6 +103,8 @@ class Settler:
         """Do this in the background, in its turn."""
         self._jobs.setdefault(job)
         self._more.set()
+        if job not in self._failing:
+            self._again.set()
 
     async def erase(self, erasure: Erasure) -> None:
         """Erase, and wait for it as long as one call may take.  Raises KeyringUnavailable; it stays wanted then."""
@@ -105,14 +120,19 @@ class Settler:
                 "unlock the keyring; freshd goes on by itself",
             ) from None
 
+    @property
+    def shelf(self) -> Shelf:
+        """The keyring."""
+        return self._desk.shelf
+
     def retry(self) -> None:
         """Do not wait for the pause to end: the keyring answers again."""
         self._again.set()
 
     async def fetch(self, row: Row) -> tuple[Row, Grant]:
         """The grant that rests in the keyring, and the row it belongs to.  Raises KeyringUnavailable."""
-        place = self._place(row)
-        looked = await asyncio.gather(*(self._look(place, slot) for slot in entries.SLOTS))
+        place = self.rest.place(row)
+        looked = await asyncio.gather(*(self.rest.look(place, slot) for slot in entries.SLOTS))
         valid = [one for one in looked if one is not None and self._counts(row, one)]
         if not valid:
             raise KeyringUnavailable(
@@ -138,20 +158,31 @@ class Settler:
     # -- the task ------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        pause = FIRST_PAUSE_SECONDS
+        pause, failed = FIRST_PAUSE_SECONDS, set[Job]()
+        with contextlib.suppress(FreshdError):
+            await self._must_be_home()
         while True:
             await self._more.wait()
-            job = next(iter(self._jobs), None)
+            job = self._next()
             if job is None:
                 self._more.clear()
                 continue
             del self._jobs[job]  # first: whoever wants it again meanwhile means something newer
             if await self._is_done(job):
                 pause = FIRST_PAUSE_SECONDS
+                failed.clear()
                 continue
             self._jobs.setdefault(job)
+            failed.add(job)
+            if len(failed) >= AT_FAULT:
+                self._tell_all()
             await self._rest(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def _next(self) -> Job | None:
+        """Those that have not failed go first: one that fits no keyring holds up nobody."""
+        fresh = (job for job in self._jobs if job not in self._failing)
+        return next(fresh, None) or next(iter(self._jobs), None)
 
     async def _rest(self, pause: float) -> None:
         self._again.clear()
@@ -169,11 +200,18 @@ class Settler:
         self._tell(job, settled=True)
         return True
 
+    def _tell_all(self) -> None:
+        """Whoever waits is not settled either, and rotates only when it must."""
+        for job in self._jobs:
+            if isinstance(job, str) and job not in self._failing:
+                self._failing.add(job)
+                self._desk.on_settled(job, False)  # noqa: FBT003 - the vault's callback
+
     def _tell(self, job: Job, *, settled: bool) -> None:
         if isinstance(job, Erasure):
             if settled and (waiter := self._waiters.pop(job, None)) is not None and not waiter.done():
                 waiter.set_result(None)
-        elif job not in self._failing and job not in self._jobs:  # news once, and none that is old already
+        elif job not in self._failing and not (settled and job in self._jobs):  # once; a newer grant may be on its way
             self._desk.on_settled(job, settled)
         if not settled:
             self._failing.add(job)
@@ -183,21 +221,36 @@ class Settler:
     async def _settle(self, account: str) -> None:
         """Write, read back, let go of the journal's copy."""
         desk = self._desk
-        row = await desk.reader.ask(lambda db: rows.find(db, account))
-        if row is None or row.grant_blob is None:
+        if not self.takes:
             return
-        place, slot = self._place(row), entries.slot_of(row.grant_generation)
+        row, is_held = await desk.reader.ask(lambda db: (rows.find(db, account), holds.is_held(db, account)))
+        if row is None or row.grant_blob is None or (is_held and await self._is_outrun(row)):
+            return
+        place, slot = self.rest.place(row), entries.slot_of(row.grant_generation)
         if not (account in self._failing and await self._holds(row)):
-            await desk.calls.run(_key(place, slot), self._putting(row))
+            await desk.calls.run(key_of(place, slot), self._putting(row))
             if not await self._holds(row):
                 raise KeyringUnavailable(f"{desk.shelf.name} did not give back what was written", "freshd doctor")
-        kept = await desk.writer.ask(lambda db: upkeep.settled(db, row), lambda _db, done: not done, wall=desk.wall())
-        if kept:  # a newer grant came meanwhile
+        await self._must_be_home()
+
+        def apply(db: sqlite3.Connection) -> bool:
+            return self.takes and upkeep.settled(db, row)
+
+        kept = await desk.writer.ask(apply, lambda _db, done: not done, wall=desk.wall())
+        if kept:  # a newer grant came meanwhile, or it is called home
             self.want(account)
+
+    async def _is_outrun(self, row: Row) -> bool:
+        """Whether the keyring holds a later grant than this journal, which is an old copy: it is taken up, not lost."""
+        looked = [await self.rest.look(self.rest.place(row), slot) for slot in entries.SLOTS]
+        later = [one for one in looked if one is not None and one.generation > row.grant_generation]
+        if later:
+            await self._adopt(row, max(later, key=lambda one: one.generation))
+        return bool(later)
 
     def _putting(self, row: Row) -> Callable[[], None]:
         """The call that writes the entry, its first part last: before that the others mean nothing."""
-        desk, place = self._desk, self._place(row)
+        desk, place = self._desk, self.rest.place(row)
         slot = entries.slot_of(row.grant_generation)
         grant = _kept(desk.seal, row)
         parts = entries.written(desk.seal, place, row.grant_generation, grant, desk.shelf.longest)
@@ -209,13 +262,19 @@ class Settler:
         return put
 
     async def _holds(self, row: Row) -> bool:
-        one = await self._look(self._place(row), entries.slot_of(row.grant_generation))
-        return one is not None and (one.generation, one.digest) == (row.grant_generation, row.grant_digest)
+        return await self.rest.grant(row) is not None
 
-    async def _look(self, place: Place, slot: str) -> Found | None:
-        shelf = self._desk.shelf
-        parts = await self._desk.calls.run(_key(place, slot), lambda: _parts(shelf, place, slot))
-        return entries.found(self._desk.seal, place, parts)
+    async def _must_be_home(self) -> None:
+        """Raises KeyringUnavailable where the keyring held this vault's sealing key, and does not any more."""
+        desk = self._desk
+        service = keys.service_of(desk.vault)
+        if await desk.calls.run(service, lambda: desk.shelf.get(service, keys.KEY_ENTRY)) is not None:
+            self._was_home = True
+        elif self._was_home:
+            raise KeyringUnavailable(
+                f"{desk.shelf.name} does not hold the sealing key any more: this vault knows another keyring",
+                "bring the keyring's files back; until then the journal keeps every grant",
+            )
 
     async def _adopt(self, row: Row, one: Found) -> Row:
         desk = self._desk
@@ -227,19 +286,13 @@ class Settler:
 
     async def _erase(self, erasure: Erasure) -> None:
         desk = self._desk
-        place = Place(desk.vault, erasure.account, erasure.rid)
+        account, rid = erasure.account, erasure.rid
+        if not await desk.reader.ask(lambda db: upkeep.may_erase(db, desk.seal, account, rid)):
+            return  # it is asked for again once the journal holds the grant
+        place = Place(desk.vault, account, rid)
         for slot in entries.SLOTS:
-            await desk.calls.run(_key(place, slot), partial(_wipe, desk.shelf, place, slot))
-        await desk.writer.ask(
-            lambda db: upkeep.erased(db, erasure.account, erasure.rid), lambda _db, _: None, wall=desk.wall()
-        )
-
-    def _place(self, row: Row) -> Place:
-        return Place(self._desk.vault, row.account, row.rid)
-
-
-def _key(place: Place, slot: str) -> str:
-    return place.service(slot, 0)
+            await desk.calls.run(key_of(place, slot), partial(wipe, desk.shelf, place, slot))
+        await desk.writer.ask(lambda db: upkeep.erased(db, account, rid), lambda _db, _: None, wall=desk.wall())
 
 
 def _kept(seal: Seal, row: Row) -> Grant:
@@ -247,23 +300,3 @@ def _kept(seal: Seal, row: Row) -> Grant:
     if grant is None:
         raise KeyringUnavailable(f"{row.account} is settled already", "nothing")
     return grant
-
-
-def _parts(shelf: Shelf, place: Place, slot: str) -> Sequence[str | None]:
-    """An entry's parts, as many as its head says.  Blocks."""
-    first = shelf.get(place.service(slot, 0), place.account)
-    about = None if first is None else entries.head(first)
-    count = 1 if about is None else about.parts
-    return [first, *(shelf.get(place.service(slot, part), place.account) for part in range(1, count))]
-
-
-def _wipe(shelf: Shelf, place: Place, slot: str) -> None:
-    """Drop all parts of an entry, also those that a longer one left behind; but not another life's.  Blocks."""
-    first = shelf.get(place.service(slot, 0), place.account)
-    about = None if first is None else entries.head(first)
-    if about is not None and about.rid != place.rid:
-        return
-    part = 0
-    while part < (about.parts if about else 1) or shelf.get(place.service(slot, part), place.account) is not None:
-        shelf.drop(place.service(slot, part), place.account)
-        part += 1

@@ -8,8 +8,9 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import replace
 
-from freshd.vault import records, rows
-from freshd.vault.records import About, Row
+from freshd.core.model import Grant
+from freshd.vault import holds, records, rows
+from freshd.vault.records import About, Broken, Row
 from freshd.vault.seal import Seal
 
 
@@ -33,6 +34,7 @@ def forget(db: sqlite3.Connection, account: str, *, shelf: bool) -> str | None:
     """
     row = rows.find(db, account)
     pause(db, account, paused=False)
+    holds.release(db, (account,))
     for table in ("records", "intents", "ended", "history", "quarantine", "known"):
         db.execute(f"DELETE FROM {table} WHERE account = ?", (account,))  # noqa: S608 - constants
     if row is None or not (shelf or row.rests_in_keyring):
@@ -56,8 +58,8 @@ def adopt(db: sqlite3.Connection, seal: Seal, row: Row, about: About, generation
     present = rows.find(db, row.account)
     if present is None or (present.rid, present.generation) != (row.rid, row.generation):
         raise rows.stale(row.account, row.generation, 0 if present is None else present.generation)
-    new = replace(row, grant_generation=generation, grant_digest=digest, grant_blob=None)
-    new = records.with_about(seal, new, about, max(generation, row.generation))
+    new = replace(present, grant_generation=generation, grant_digest=digest, grant_blob=None)
+    new = records.with_about(seal, new, about, max(generation, present.generation))
     rows.write(db, new)
     return new
 
@@ -70,3 +72,55 @@ def erased(db: sqlite3.Connection, account: str, rid: str) -> None:
 def erasing(db: sqlite3.Connection) -> list[tuple[str, str]]:
     """Forgotten records whose keyring entries are not erased yet: account and record id."""
     return [(account, rid) for account, rid in db.execute("SELECT account, rid FROM erasing")]
+
+
+# -- from one resting place to another ---------------------------------------------------------------------------------
+
+
+def resting(db: sqlite3.Connection) -> list[str]:
+    """The accounts whose grant rests in the OS keyring alone."""
+    found = db.execute("SELECT account FROM records WHERE grant_digest IS NOT NULL AND grant_blob IS NULL")
+    return [account for (account,) in found]
+
+
+def held(db: sqlite3.Connection) -> list[str]:
+    """The accounts whose grant the journal holds."""
+    return [account for (account,) in db.execute("SELECT account FROM records WHERE grant_blob IS NOT NULL")]
+
+
+def call_home(db: sqlite3.Connection) -> None:
+    """From now on grants rest in the journal: what the keyring holds is to be erased, once the journal has it."""
+    db.execute("INSERT OR IGNORE INTO erasing SELECT account, rid FROM records WHERE grant_digest IS NOT NULL")
+
+
+def keep_entries(db: sqlite3.Connection) -> None:
+    """From now on grants rest in the keyring: entries of records that are alive are not erased any more."""
+    db.execute("DELETE FROM erasing WHERE EXISTS (SELECT 1 FROM records WHERE records.rid = erasing.rid)")
+
+
+def is_called_home(db: sqlite3.Connection, row: Row) -> bool:
+    """Whether the entries of this record are to be erased: then nothing is to be written there."""
+    found = db.execute("SELECT 1 FROM erasing WHERE account = ? AND rid = ?", (row.account, row.rid))
+    return found.fetchone() is not None
+
+
+def come_home(db: sqlite3.Connection, seal: Seal, row: Row, grant: Grant) -> bool:
+    """The journal holds the grant that was fetched for `row`; False where the record is another one by now."""
+    present = rows.find(db, row.account)
+    same = ("rid", "grant_generation", "grant_digest", "grant_blob")
+    if present is None or any(getattr(present, name) != getattr(row, name) for name in same):
+        return False
+    kept = records.without(grant, records.about_of(seal, present).held)
+    rows.write(db, records.with_grant(seal, present, kept, present.grant_generation))
+    return True
+
+
+def may_erase(db: sqlite3.Connection, seal: Seal, account: str, rid: str) -> bool:
+    """Whether the keyring's entries of that record may go: it is forgotten, or the journal holds a grant that opens."""
+    row = rows.find(db, account)
+    if row is None or row.rid != rid:
+        return True
+    try:
+        return is_called_home(db, row) and records.grant_of(seal, row) is not None
+    except Broken:
+        return False

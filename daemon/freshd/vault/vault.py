@@ -12,7 +12,7 @@ Rules
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -24,6 +24,7 @@ from freshd.core.pace import Row as PaceRow
 from freshd.errors import KeyringUnavailable, StoreError, VaultLocked
 from freshd.ports import Line
 from freshd.vault import ledger, records, upkeep
+from freshd.vault.care import Care
 from freshd.vault.journal import Journal
 from freshd.vault.opening import Opening, Setup, Unsealed
 from freshd.vault.records import Broken, IntentRow
@@ -53,7 +54,12 @@ class JournalVault:
     @property
     def rolled_back(self) -> str | None:
         """Why this journal is taken for an old or copied one: secrets it holds may be spent.  None where it is not."""
-        return None if self._unsealed is None else self._unsealed.rolled_back
+        return None if self._unsealed is None else self._unsealed.guard.why
+
+    @property
+    def care(self) -> Care:
+        """What operators may do with the vault as a whole while it is open."""
+        return self._opening.care
 
     # -- opening and closing -------------------------------------------------------------------------------
 
@@ -64,6 +70,8 @@ class JournalVault:
             self._unsealed = await self._opening.unlock()
         journal = self._unsealed.journal
         standings = await self._reader.ask(journal.standings)
+        held = await self._unsealed.guard.held()
+        standings = {name: replace(one, held_back=held(name)) for name, one in standings.items()}
         await self._keep_broken(journal, standings.values())
         await self._resume(journal, standings.values())
         return MappingProxyType(standings)
@@ -104,20 +112,15 @@ class JournalVault:
     # -- the anchor ----------------------------------------------------------------------------------------
 
     async def anchor(self) -> None:
-        """Anchor the journal where it stands: hourly.  Does nothing while it is rolled back, or without ground.
+        """Anchor the journal where it stands: hourly.  Does nothing while it is in question, or without ground.
 
         Raises KeyringUnavailable or StoreError.
         """
-        unsealed = self._open()
-        if unsealed.watch is not None and unsealed.rolled_back is None:
-            await unsealed.watch.write(self._writer.commits)
+        await self._open().guard.anchor()
 
-    async def accept(self) -> None:
-        """An operator decided that this journal is the right one after all: anchor it here.  Raises as `anchor`."""
-        unsealed = self._open()
-        if unsealed.watch is not None:
-            await unsealed.watch.write(self._writer.commits)
-        self._unsealed = replace(unsealed, rolled_back=None)
+    async def accept(self, accounts: Collection[str]) -> None:
+        """See the port.  Raises as `anchor`."""
+        await self._open().guard.accept(accounts)
 
     # -- reading -------------------------------------------------------------------------------------------
 

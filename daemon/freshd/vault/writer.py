@@ -9,6 +9,8 @@ Rules
 * A full disk: the ballast goes overboard and the vital requests (those that end a flight) are done again.
 * Any other trouble of SQLite's: roll back, close, open anew, check the file, StoreError to all who wait.  After a
   failed fsync nobody knows what is on the disk, so every request must bear being done twice.
+* Before each transaction the files are looked for by their names (`footing`): what nobody will find again is not
+  durable.  While they are misplaced nothing is closed: what is open may be the only copy.
 * The thread outlives whatever it meets: without it nothing would ever be durable again, and nobody told.
 * `inline` does the same on the caller's thread, for simulations whose clock must not run ahead of the disk.
 * Must not: know what a request means.
@@ -22,20 +24,20 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar, cast
 
 from freshd.errors import FreshdError, StoreError
 from freshd.vault import schema
+from freshd.vault.footing import Footing, Misplaced
+from freshd.vault.request import Apply, Outcome, Prove, Refusal, Request, tell
+from freshd.vault.trouble import is_full, store_error
 
 T = TypeVar("T")
 
 GROUP_MOST: Final = 256
 """Requests in one transaction: beyond it the gain is gone and the first one waits for the last."""
 
-Apply = Callable[[sqlite3.Connection], T]
-Prove = Callable[[sqlite3.Connection, Any], T]
 Connect = Callable[[Path], sqlite3.Connection]
 
 
@@ -44,36 +46,6 @@ class Room(Protocol):
 
     def release(self) -> bool:
         """Make room; False where none is left to make."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """What `apply` returns instead of raising when what it wrote must stay: the caller gets the error all the same."""
-
-    error: FreshdError
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Request:
-    """One thing to write.
-
-    apply    runs inside the transaction, possibly more than once; a FreshdError undoes this request only
-    prove    runs after COMMIT on the second connection: what it reads there is what the caller is told
-    point    name of the crash point reached once it is durable
-    vital    ends a flight: worth the ballast
-    wall     wall clock of the moment it was asked for
-    """
-
-    apply: Apply[Any]
-    prove: Prove[Any]
-    point: str | None
-    vital: bool
-    wall: float
-    future: asyncio.Future[Any]
-
-
-Outcome = tuple[Request, object]
-"""A request and its result, or the exception it ends with."""
 
 
 class Writer:
@@ -87,8 +59,10 @@ class Writer:
         *,
         inline: bool = False,
         connect: Connect = schema.connect,
+        footing: Footing | None = None,
     ) -> None:
         self._path = path
+        self._footing = footing or Footing(path)
         self._room = room
         self._trace = trace
         self._inline = inline
@@ -104,8 +78,12 @@ class Writer:
         """Open the connections; blocks.  Raises StoreError."""
         try:
             self._open()
+            self._footing.must_hold(self.commits)
         except sqlite3.Error as error:
-            raise _store_error(error, self._path) from None
+            raise store_error(error, self._path) from None
+        except StoreError:
+            self._close()
+            raise
         if not self._inline:
             self._thread = threading.Thread(target=self._run, name="freshd-journal", daemon=True)
             self._thread.start()
@@ -126,7 +104,7 @@ class Writer:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         request = Request(apply, prove, point, vital, wall, future)
         if self._inline:
-            _tell(self._serve([request]))
+            tell(self._serve([request]))
         else:
             self._queue.put(request)
         return await future
@@ -134,7 +112,7 @@ class Writer:
     async def stop(self) -> None:
         """Finish what waits, then close."""
         if self._thread is None:
-            self._close()
+            self._end()
             return
         self._queue.put(None)
         while self._thread.is_alive():
@@ -147,8 +125,8 @@ class Writer:
         while (group := self._next_group()) is not None:
             outcomes = self._serve(group)
             with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
-                group[0].future.get_loop().call_soon_threadsafe(_tell, outcomes)
-        self._close()
+                group[0].future.get_loop().call_soon_threadsafe(tell, outcomes)
+        self._end()
 
     def _next_group(self) -> list[Request] | None:
         first = self._queue.get()
@@ -164,6 +142,9 @@ class Writer:
         return None
 
     def _serve(self, group: Sequence[Request]) -> list[Outcome]:
+        barred, group = self._barred(group)
+        if not group:
+            return barred
         try:
             outcomes = self._prove(self._commit(group))
         except sqlite3.Error as error:
@@ -177,7 +158,26 @@ class Writer:
             for request, outcome in outcomes:
                 if request.point and not isinstance(outcome, BaseException):
                     self._trace(request.point)
-        return outcomes
+        return [*barred, *outcomes]
+
+    def _barred(self, group: Sequence[Request]) -> tuple[list[Outcome], Sequence[Request]]:
+        """Those that must not be written, as the files and the lock are; and those that may."""
+        failure = self._misplaced()
+        if failure is None:
+            return [], group
+        may = [request for request in group if request.vital and failure.allows_vital]
+        return [(request, failure) for request in group if request not in may], may
+
+    def _misplaced(self) -> Misplaced | None:
+        try:
+            if self._writing is not None:
+                self._footing.check(self._writing, self._open_anew)
+        except Misplaced as failure:
+            return failure
+        except Exception as error:  # noqa: BLE001 - what was put back is on the disk, and is opened anew next time
+            told = store_error(error, self._path)
+            return Misplaced(told.cause, told.remedy)
+        return None
 
     def _commit(self, group: Sequence[Request]) -> list[Outcome]:
         """The transaction.  Raises sqlite3.Error, and then nothing is acknowledged."""
@@ -188,6 +188,7 @@ class Writer:
         connection.execute("UPDATE tide SET commits = ?, high_water = ?", (self.commits + 1, highest))
         connection.execute("COMMIT")
         self.high_water, self.commits = highest, self.commits + 1
+        self._footing.wrote(self.commits)
         return outcomes
 
     @staticmethod
@@ -227,19 +228,22 @@ class Writer:
 
     def _recover(self, group: Sequence[Request], error: sqlite3.Error) -> list[Outcome]:
         """After SQLite failed: reopen, and on a full disk do the vital requests again with the ballast's room."""
-        failure: FreshdError = _store_error(error, self._path)
+        misplaced = self._misplaced()
+        if misplaced is not None and not misplaced.allows_vital:
+            return [(request, misplaced) for request in group]
+        failure: FreshdError = store_error(error, self._path)
         vital = [request for request in group if request.vital]
-        has_room = bool(vital) and _is_full(error) and self._room.release()  # first: reopening needs room too
+        has_room = bool(vital) and is_full(error) and self._room.release()  # first: reopening needs room too
         try:
             self._reopen()
             if not has_room:
                 return [(request, failure) for request in group]
             rest: list[Outcome] = [(request, failure) for request in group if not request.vital]
             return [*rest, *self._prove(self._commit(vital))]
-        except sqlite3.Error as again:
-            failure = _store_error(again, self._path)
         except FreshdError as damage:
             failure = damage
+        except Exception as again:  # noqa: BLE001 - the thread outlives it
+            failure = store_error(again, self._path)
         return self._give_up(group, failure)
 
     def _give_up(self, group: Sequence[Request], failure: FreshdError) -> list[Outcome]:
@@ -247,13 +251,17 @@ class Writer:
         return [(request, failure) for request in group]
 
     def _reopen(self) -> None:
+        self._open_anew()
+        schema.check(cast("sqlite3.Connection", self._writing), self._path)
+
+    def _open_anew(self) -> None:
         self._close()
         self._open()
-        schema.check(cast("sqlite3.Connection", self._writing), self._path)
 
     def _open(self) -> None:
         self._writing = self._connect(self._path)
         self._proof = schema.connect_reading(self._path)
+        self._footing.note()
         self.commits, highest = self._writing.execute("SELECT commits, high_water FROM tide").fetchone()
         self.high_water = max(self.high_water, highest)
 
@@ -262,37 +270,18 @@ class Writer:
             self._reopen()
         return cast("sqlite3.Connection", self._writing)
 
+    def _end(self) -> None:
+        """The last look: a journal that was deleted is put back before it is let go of."""
+        self._misplaced()
+        is_whole = self._writing is not None
+        self._close()
+        if is_whole:
+            self._footing.wrote(0)
+
     def _close(self) -> None:
+        self._footing.forget()
         for connection in (self._proof, self._writing):
             with contextlib.suppress(sqlite3.Error):
                 if connection is not None:
                     connection.close()
         self._writing = self._proof = None
-
-
-def _tell(outcomes: Sequence[Outcome]) -> None:
-    for request, outcome in outcomes:
-        if request.future.done():  # its caller stopped waiting
-            continue
-        if isinstance(outcome, Exception):
-            request.future.set_exception(outcome)
-        elif isinstance(outcome, Refusal):
-            request.future.set_exception(outcome.error)
-        else:
-            request.future.set_result(outcome)
-
-
-def _is_full(error: sqlite3.Error) -> bool:
-    """A full disk, also where SQLite could not enlarge its shared memory."""
-    name = getattr(error, "sqlite_errorname", "")
-    return name in ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE")
-
-
-def _store_error(error: sqlite3.Error, path: Path) -> StoreError:
-    name = getattr(error, "sqlite_errorname", "") or type(error).__name__
-    if name == "SQLITE_FULL":
-        return StoreError(f"the disk of {path} is full", f"make room there: df -h {path.parent}")
-    return StoreError(
-        f"{path} could not be written or read ({name})",
-        f"look at the disk: dmesg, df -h {path.parent}, ls -la {path.parent}; freshd goes on trying",
-    )

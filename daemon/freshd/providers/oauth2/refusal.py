@@ -45,6 +45,8 @@ SLOWER_BY_SECONDS: Final = 5.0
 """RFC 8628 section 3.5: what slow_down adds to the interval; also the interval where none was given."""
 CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.:/ -]{0,47}|-?[0-9]{1,12}")
 """What is shown of a code.  Anything else might be a piece of something that must not be seen."""
+DRAWN: Final = re.compile(r"(?=[^ ]*[a-z])(?=[^ ]*[A-Z])(?=[^ ]*[0-9])[^ ]{8,}|(?=[a-f]*[0-9])[0-9a-fA-F]{16,}")
+"""What somebody drew by lot rather than wrote: a client's secret said back, which is known only where it was sent."""
 SHORTEST_SECRET: Final = 6
 """What is shorter among our own material (an interval) hides in every number."""
 
@@ -82,11 +84,12 @@ def _pause(case: Case, code: str) -> float | None:
 
 def shown(code: str, case: Case) -> str:
     """A name from the reply that can be shown: short, of harmless characters, and no secret of ours."""
-    held = {} if case.record.grant is None else case.record.grant.secrets
-    secrets = (secret.reveal() for secret in (*held.values(), *case.intent.material.values()))
-    is_safe = CODE.fullmatch(code) is not None and not any(
-        len(secret) >= SHORTEST_SECRET and secret in code for secret in secrets
-    )
+    record = case.record
+    held = {} if record.grant is None else record.grant.secrets
+    lent = () if record.lease is None else (record.lease.token, *record.lease.more_secrets.values())
+    secrets = (secret.reveal() for secret in (*held.values(), *case.intent.material.values(), *lent))
+    is_safe = CODE.fullmatch(code) is not None and DRAWN.search(code) is None
+    is_safe = is_safe and not any(len(secret) >= SHORTEST_SECRET and secret in code for secret in secrets)
     return code if is_safe else "(not shown)"
 
 

@@ -1,0 +1,338 @@
+"""A new sealing key in the place of the old one, step by step.  THE other dangerous file of the vault.
+
+1. The key is chosen: the journal names it, and nothing is sealed with it.  It is written to its custodian under an
+   entry of its own, and read back.
+2. One commit puts it in use, the digest key sealed with it: from then on everything new is sealed with it.
+3. Every value that names another key is sealed anew, pass by pass (`reseal`).
+4. One commit: whatever is left is sealed anew, the check value is the new key's, and it is looked at what still names
+   another key.
+5. At the custodian the new key takes the usual entry, then those go that hold keys which nothing names.
+
+Rules
+-----
+* Each step is durable before the next begins, and the journal says which: `carry_on` goes on from there, after
+  whatever ended the process, and does a step twice as well as once.
+* Until 4 the old key is where it was; until 5 has been read back the new one is in its own entry.
+* A key that something still names is kept, under an entry of its own.
+* A custodian that nobody but a person can write to is given the new key by that person, and told the rest (`remedies`).
+* A new key for the same custodian and a new key for another one differ in nothing: the way into step 1 chooses.
+* Must not: hold the writer for more than a pass, or keep a plain key between two steps.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, Protocol, runtime_checkable
+
+from freshd.errors import FreshdError, NotPossible, VaultForeign, VaultLocked
+from freshd.ports import Custodian
+from freshd.vault import names, reseal
+from freshd.vault.custodians import SystemdCredential
+from freshd.vault.keys import KEY_ENTRY, NEXT_ENTRY, Places, entry_of, given_key, service_of
+from freshd.vault.names import Named, Names
+from freshd.vault.reader import Reader
+from freshd.vault.reseal import Pass, Table
+from freshd.vault.seal import Key, Seal, new_key, parse_key
+from freshd.vault.writer import Writer
+
+NO_LIMIT: Final = -1
+CREDENTIALS: Final = "/etc/credstore.encrypted"
+
+
+@runtime_checkable
+class Replacing(Protocol):
+    """A custodian whose usual entry can be replaced whole or not at all."""
+
+    def promote(self, service: str, entry: str) -> None:
+        """Put what that entry holds in the place of the usual one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a rotation works with.  `trace`: told of steps that no commit is, as `Setup.trace` is of commits."""
+
+    seal: Seal
+    places: Places
+    reader: Reader
+    writer: Writer
+    wall: Callable[[], float]
+    trace: Callable[[str], None]
+
+
+class Rekey:
+    """One rotation, from wherever the journal says that it stands.  `resealed`: rows sealed anew by this object."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._seal = bench.seal
+        self._places = bench.places
+        self.resealed = 0
+
+    # -- what is asked of it -------------------------------------------------------------------------------
+
+    async def names(self) -> Names:
+        """What the journal says now."""
+        return await self._bench.reader.ask(names.read)
+
+    async def must_be_possible(self, target: Custodian) -> None:
+        """Raises where `target` can be given no key, or what it was given will not do."""
+        await self._given(target, await self.names())
+
+    async def begin(self, target: Custodian) -> None:
+        """Step 1, for a key that `target` will keep.  Raises with nothing changed where there can be none."""
+        stands = await self.names()
+        given = await self._given(target, stands)
+        if given is not None and Key(given, self._places.vault).check == await self._check():
+            await self._write(lambda now: replace(now, custodian=target.name), "handed-over")  # a person carried it
+            return
+        await self._choose(target, given or bytes.fromhex(new_key()), is_given=given is not None)
+
+    async def is_usual(self, custodian: Custodian) -> bool:
+        """Whether the key in force lies where it is looked for first."""
+        return await self._usual(custodian) in (None, self._seal.key_id.hex())
+
+    async def carry_on(self) -> Names:
+        """Every step that is left.  Raises FreshdError where it cannot go on now; it stands where it stood then."""
+        stands = await self.names()
+        if stands.next is not None and not stands.in_use:
+            await self._provide(stands.next)
+            stands = await self.names()
+        if stands.next is not None:
+            await self._reseal()
+            stands = await self._turn()
+        return await self.tidy(stands)
+
+    # -- step 1 --------------------------------------------------------------------------------------------
+
+    async def _given(self, target: Custodian, stands: Names) -> bytes | None:
+        """The key that lies at the target already, None where one is to be made.  Raises where it will not do."""
+        stays = target.name == stands.custodian
+        entry = NEXT_ENTRY if stays else KEY_ENTRY
+        text = None if stays and target.writable else await self._places.fetch(target, entry)
+        if text is None:
+            if target.writable:
+                return None
+            raise _not_given(target, stays=stays)
+        key = given_key(text, target)
+        if stays and Key(key, self._places.vault).check == await self._check():
+            raise NotPossible(
+                f"the key that is to follow in {target.name} is the present one already",
+                "; ".join(remedies(target) or ["freshd vault status"]),
+            )
+        return key
+
+    async def _check(self) -> str:
+        """The check value of the key in force."""
+        return await self._bench.reader.ask(_check)
+
+    async def _choose(self, target: Custodian, key: bytes, *, is_given: bool) -> None:
+        ready = Key(key, self._places.vault)
+        named = Named(ready.name, ready.check, target.name)
+        await self._write(
+            lambda stands: replace(stands, id=self._seal.key_id.hex(), next=named, in_use=False), "chosen"
+        )
+        if not is_given:
+            try:
+                await self._places.put(target, entry_of(named.id), key.hex())
+            except FreshdError:
+                await self._write(lambda stands: replace(stands, next=None, old=(*stands.old, named)), "given-up")
+                raise
+        self._bench.trace("key-written")
+
+    async def _provide(self, chosen: Named) -> None:
+        """Step 2.  A key that did not get to its custodian before the process ended is drawn anew."""
+        target = self._places.named(chosen.custodian)
+        if target is None:
+            raise VaultLocked(f"{chosen.custodian} is not to be had any more", "freshd vault rotate-key")
+        key = await self._places.find(target, chosen)
+        if key is None and not target.writable:
+            raise _not_given(target, stays=True)
+        if key is None:
+            await self._write(lambda stands: replace(stands, next=None, old=(*stands.old, chosen)), "given-up")
+            await self._choose(target, bytes.fromhex(new_key()), is_given=False)
+            again = (await self.names()).next
+            assert again is not None  # noqa: S101 - just written
+            return await self._provide(again)
+        taken = self._seal.take(key)
+        digests = self._seal.digests(taken.id)
+        await self._write(lambda stands: replace(stands, in_use=True, digests=digests), "named")
+        self._seal.turn(taken.id)
+        return None
+
+    # -- steps 3 and 4 -------------------------------------------------------------------------------------
+
+    async def _reseal(self) -> None:
+        for table in reseal.TABLES:
+            after: str | int | None = reseal.first(table)
+            while after is not None:
+                done = await self._pass(table, after)
+                self.resealed += len(done.rows)
+                after = done.after
+
+    async def _pass(self, table: Table, after: str | int) -> Pass:
+        seal = self._seal
+
+        def apply(db: sqlite3.Connection) -> Pass:
+            return reseal.turn(db, seal, table, after, reseal.BATCH)
+
+        def prove(db: sqlite3.Connection, done: Pass) -> Pass:
+            reseal.prove(db, seal, table, done.rows)
+            return done
+
+        return await self._bench.writer.ask(apply, prove, wall=self._bench.wall(), point="key-pass")
+
+    async def _turn(self) -> Names:
+        """Step 4.  What was sealed with the old key since its table was passed is sealed anew in here."""
+        seal = self._seal
+
+        def apply(db: sqlite3.Connection) -> Names:
+            for table in reseal.TABLES:
+                reseal.turn(db, seal, table, reseal.first(table), NO_LIMIT)
+            stands = names.read(db)
+            if stands.next is None:  # done already: it is being repeated
+                return stands
+            present = Named(stands.id, _check(db), stands.custodian)
+            before = [one for one in (*stands.kept, *stands.old, present) if one.id != stands.next.id]
+            kept = tuple(one for one in before if reseal.is_named(db, bytes.fromhex(one.id)))
+            turned = replace(
+                stands,
+                id=stands.next.id,
+                custodian=stands.next.custodian,
+                is_placed=False,
+                next=None,
+                in_use=False,
+                kept=kept,
+                old=tuple(one for one in before if one not in kept),
+            )
+            db.execute("UPDATE meta SET value = ? WHERE name = 'check'", (stands.next.check,))
+            names.write(db, turned)
+            return turned
+
+        turned = await self._bench.writer.ask(
+            apply, lambda db, _: names.read(db), wall=self._bench.wall(), point="key-turned"
+        )
+        for key in seal.others - {bytes.fromhex(one.id) for one in turned.kept}:
+            seal.drop(key)
+        return turned
+
+    # -- step 5 --------------------------------------------------------------------------------------------
+
+    async def tidy(self, stands: Names) -> Names:
+        """Step 5.  Raises where the key in force cannot take its entry now; of the old ones, those go that can."""
+        if not stands.is_placed:
+            await self._place(stands)
+        gone = [one for one in stands.old if await self._is_gone(one, stands)]
+        if stands.is_placed and not gone:
+            return stands
+        return await self._write(
+            lambda now: replace(now, is_placed=True, old=tuple(one for one in now.old if one not in gone)), "settled"
+        )
+
+    async def _place(self, stands: Names) -> None:
+        custodian = self._places.named(stands.custodian)
+        if custodian is None or not custodian.writable:
+            return
+        usual = await self._usual(custodian)
+        if usual != stands.id:
+            await self._keep(custodian, stands, usual)
+            await self._promote(custodian, stands.id)
+            self._bench.trace("key-promoted")
+            if await self._usual(custodian) != stands.id:
+                raise VaultLocked(f"{custodian.name} did not give back the sealing key written to it", "freshd doctor")
+        await self._places.drop(custodian, entry_of(stands.id))
+
+    async def _keep(self, custodian: Custodian, stands: Names, usual: str | None) -> None:
+        """What lies in the usual entry and is still named gets one of its own before it is replaced."""
+        if usual is None or usual in {one.id for one in stands.old}:
+            return
+        if usual not in {one.id for one in stands.kept}:
+            raise VaultForeign(
+                f"the key in {custodian.name} is one that the journal does not know, and is not written over",
+                "take it away from there; freshd goes on by itself",
+            )
+        text = await self._places.fetch(custodian, KEY_ENTRY)
+        if text is not None and await self._places.fetch(custodian, entry_of(usual)) is None:
+            await self._places.put(custodian, entry_of(usual), given_key(text, custodian).hex())
+            self._bench.trace("key-kept")
+
+    async def _promote(self, custodian: Custodian, name: str) -> None:
+        entry, service = entry_of(name), service_of(self._places.vault)
+        if isinstance(custodian, Replacing):
+            await self._places.calls.run(service, lambda: custodian.promote(service, entry))
+            return
+        text = await self._places.fetch(custodian, entry)
+        if text is None:
+            raise VaultLocked(f"{custodian.name} does not show the sealing key", "unlock it; freshd goes on by itself")
+        await self._places.put(custodian, KEY_ENTRY, text)
+
+    async def _usual(self, custodian: Custodian) -> str | None:
+        """The id of the key in the usual entry; None where there is none."""
+        text = await self._places.fetch(custodian, KEY_ENTRY)
+        key = None if text is None else parse_key(text)
+        return None if key is None else Key(key, self._places.vault).name
+
+    async def _is_gone(self, old: Named, stands: Names) -> bool:
+        """Let go of a key that nothing names; whether it need not be thought of any more."""
+        custodian = self._places.named(old.custodian)
+        if custodian is None or not custodian.writable:
+            return True
+        try:
+            if old.custodian != stands.custodian and await self._usual(custodian) == old.id:
+                await self._places.drop(custodian, KEY_ENTRY)
+            await self._places.drop(custodian, entry_of(old.id))
+        except FreshdError:
+            return False
+        self._bench.trace("key-dropped")
+        return True
+
+    async def _write(self, change: Callable[[Names], Names], step: str) -> Names:
+        def apply(db: sqlite3.Connection) -> None:
+            names.write(db, change(names.read(db)))
+
+        return await self._bench.writer.ask(
+            apply, lambda db, _: names.read(db), wall=self._bench.wall(), point=f"key-{step}"
+        )
+
+
+def _check(db: sqlite3.Connection) -> str:
+    (check,) = db.execute("SELECT value FROM meta WHERE name = 'check'").fetchone()
+    return str(check)
+
+
+def _not_given(target: Custodian, *, stays: bool) -> NotPossible:
+    what = "key that is to follow" if stays else "key"
+    return NotPossible(
+        f"{target.name} can be written by you alone, and no {what} was given there; nothing was changed",
+        "; ".join(makings(target, follows=stays)),
+    )
+
+
+def makings(target: Custodian, *, follows: bool) -> list[str]:
+    """The commands by which a person gives a key to the unit."""
+    if not isinstance(target, SystemdCredential):
+        return []
+    name = f"{target.credential}-next" if follows else target.credential
+    sealed = f"systemd-creds encrypt --with-key=host --name={name} - {CREDENTIALS}/{name}"
+    return [
+        f"head -c 32 /dev/urandom | {sealed}",
+        f"LoadCredentialEncrypted={name} in the unit (systemctl edit freshd)",
+        "systemctl restart freshd",
+        "then the same verb again",
+    ]
+
+
+def remedies(target: Custodian) -> list[str]:
+    """The commands by which a person puts the key that follows in the place of the first; none for other custodians."""
+    if not isinstance(target, SystemdCredential):
+        return []
+    first, follows = target.credential, f"{target.credential}-next"
+    folder = CREDENTIALS
+    sealed_anew = f"systemd-creds encrypt --with-key=host --name={first} - {folder}/{first}.new"
+    return [
+        f"systemd-creds decrypt --name={follows} {folder}/{follows} - | {sealed_anew}",
+        f"mv {folder}/{first}.new {folder}/{first}",
+        "systemctl restart freshd",
+        f"then, once freshd is up: rm {folder}/{follows}",
+    ]

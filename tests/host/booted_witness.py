@@ -1,0 +1,148 @@
+"""Who watches an account over cuts of the power: the service's books, and readers that ask from boot to boot.
+
+Rules
+-----
+* Each token that readers get is used at the service at once. From then on the service knows that its answer was kept,
+  and counts another use of what was spent for it as a spent use.
+* An account that needs a person after a cut, although no answer was under way at that cut, is lost.
+* An answer that was under way when the power went may be gone, which nobody can prevent: the service counts a replay in
+  doubt. The account is enrolled anew, and counted by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from tests.host.booted_bed import SOURCE, Machine, Service, until
+from tests.host.booted_scene import SOCKET
+
+RESULTS: Final = Path(__file__).parent / "results" / "booted_vault.md"
+READERS: Final = 5
+HEAD: Final = """# The vault on a booted machine
+
+Debian 12, {version}. Written by `FRESHD_RECORD=1 pytest tests/host/test_booted_vault.py`. A
+cut of the power is SIGKILL to the machine's first process, at an instant drawn from a seed where nothing else is said.
+One account, strict rotation, tokens of a few seconds; five readers ask all the while and use each new token.
+
+"""
+CROWD: Final = f"""
+[Unit]
+After=freshd.socket
+[Service]
+User=ann
+SupplementaryGroups=freshd-readers
+StateDirectory=crowd
+ExecStart=/opt/freshd/bin/python3 {SOURCE}/tests/host/booted_readers.py {SOCKET} mail --readers {READERS} \\
+  --log /var/lib/crowd/log --use {{issuer}}/userinfo
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+@dataclass(slots=True)
+class Witness:
+    """One account, `mail`. `cuts`: of the power; `under_way`: answers that were lost with it."""
+
+    machine: Machine
+    service: Service
+    cuts: int = 0
+    lost: int = 0
+    under_way: int = 0
+    told: list[str] = field(default_factory=list)
+
+    def counted(self, name: str) -> int:
+        """A counter of the service."""
+        found: int = self.service.ask("GET", "/ledger/mail")["counters"][name]
+        return found
+
+    def ask(self, path: str, *how: str) -> dict[str, Any]:
+        """An operator's call; empty where nobody answers."""
+        words = ("curl", "--silent", "--max-time", "60", *how, "--unix-socket", SOCKET, f"http://freshd/v1/{path}")
+        run = self.machine.run(*words, check=False)
+        found: dict[str, Any] = json.loads(run.stdout) if run.stdout.startswith("{") else {}
+        return found
+
+    def serves(self) -> bool:
+        """Whether a reader gets a token."""
+        ask = ("curl", "--silent", "--fail", "--max-time", "60", "--unix-socket", SOCKET)
+        reader = (*self.machine.as_user("ann"), *ask, "http://freshd/v1/tokens/mail?wait=10")
+        return self.machine.run(*reader, check=False).returncode == 0
+
+    def enrol(self) -> None:
+        """Give the account a grant, by the command, and wait for its first token."""
+        known = ("freshd", "enrol", "mail", "--import")
+        until("the account is known", lambda: self.ask("accounts/mail").get("phase"))
+        self.machine.run(*known, text=self.service.mint("mail"))
+        until("its first token", self.serves)
+
+    def cut(self) -> None:
+        """Cut the power."""
+        self.machine.cut_power()
+        self.cuts += 1
+
+    def goes_on(self) -> None:
+        """Wait until a token is served and the grant in hand has been renewed; judge an account that cannot."""
+        before, doubts = self.counted("refreshes"), self.counted("doubtful_replays")
+        if until("renewed, or in need of a person", lambda: self._stands(before)) == "renewed":
+            return
+        if self.counted("doubtful_replays") > doubts or self._killed() == "reuse":
+            self.under_way += 1
+        else:
+            self.lost += 1
+        self.enrol()
+
+    def _stands(self, before: int) -> str | None:
+        if self.ask("accounts/mail").get("phase") == "parked":
+            return "parked"
+        return "renewed" if self.counted("refreshes") > before and self.serves() else None
+
+    def _killed(self) -> str | None:
+        return str(self.service.ask("GET", "/ledger/mail")["lineages"][-1]["killed_by"])
+
+    def vault(self) -> dict[str, Any]:
+        """What `freshd vault status` tells."""
+        found: dict[str, Any] = json.loads(self.machine.run("freshd", "vault", "status", "--json").stdout)
+        return found
+
+    def whole(self) -> None:
+        """`freshd vault verify` must say so."""
+        assert self.machine.run("freshd", "vault", "verify").stdout.startswith("whole: ")
+
+    def crowd(self) -> dict[str, int]:
+        """What the readers met since the disk was new, over all boots; the last half second before a cut is missing."""
+        runs: dict[str, dict[str, int]] = {}
+        for line in self.machine.run("cat", "/var/lib/crowd/log").stdout.splitlines():
+            if line.startswith("{") and line.endswith("}"):
+                seen = json.loads(line)
+                runs[seen.pop("run")] = seen
+        names = {name for seen in runs.values() for name in seen}
+        return {name: sum(seen.get(name, 0) for seen in runs.values()) for name in sorted(names)}
+
+
+class Book:
+    """The table of what was seen; written where FRESHD_RECORD is set."""
+
+    def __init__(self) -> None:
+        self.rows = [
+            ("scene", "what was done", "power cuts", "lost", "spent", "answers under way at a cut", "seen, and told"),
+            ("---",) * 7,
+        ]
+
+    def add(self, scene: str, done: str, witness: Witness, seen: str) -> None:
+        """A row; the witness's counts begin anew."""
+        spent = witness.counted("spent_uses")
+        assert (witness.lost, spent) == (0, 0)
+        self.rows.append((scene, done, str(witness.cuts), str(witness.lost), str(spent), str(witness.under_way), seen))
+        witness.cuts = witness.lost = witness.under_way = 0
+
+    def write(self, machine: Machine) -> None:
+        """All of it, also on the console."""
+        table = "".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |\n" for row in self.rows)
+        text = HEAD.format(version=machine.run("systemctl", "--version").stdout.splitlines()[0])
+        print("\n" + text + table)
+        if os.environ.get("FRESHD_RECORD"):
+            RESULTS.write_text(text + table, encoding="utf-8")
