@@ -1,7 +1,8 @@
 """Has the sandbox's services of this process draw marked secrets.  Nothing of the sandbox knows of it.
 
-What is left without a mark: names (lineages, sessions, a captcha in the address that a person opens), salts, and codes that a person types in.  A signed
-token carries the mark in a claim of its own, which tests of the sandbox itself switch off: they know all claims.
+What is left without a mark: names (lineages, sessions), a captcha in the address that a person opens, salts, and codes
+that a person types in.  A signed token carries the mark in a claim of its own, which tests of the sandbox itself switch
+off: they know all claims.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ def plant() -> None:
     for place in places:
         importlib.import_module(place.partition(":")[0])
     credential = importlib.import_module(f"{PACKAGE}futu.credential")
+    _replace("fresh", tokens.fresh, fresh_of_futu, f"{PACKAGE}futu.")
     _replace("fresh", tokens.fresh, fresh)
     _replace("opaque", credential.opaque, opaque)
     _mark_genius(importlib.import_module(f"{PACKAGE}geniusauth.jwt"))
@@ -59,15 +61,20 @@ def fresh(kind: str) -> str:
     return f"{kind}-{text}{rest[len(text) :]}"
 
 
+def fresh_of_futu(kind: str) -> str:
+    """A broker's code is a lease where the account is configured so."""
+    return fresh(kind).replace(mark(Kind.HELD), mark(Kind.LENT)) if kind == "ac" else fresh(kind)
+
+
 def opaque(size: int = TEXT_BYTES) -> str:
     """As `freshd.sandbox.futu.credential.opaque`."""
     text = mark(Kind.LENT).encode() if size >= LEAST_BYTES else b""
     return base64.b64encode(text + secrets.token_bytes(size - len(text))).decode()
 
 
-def _replace(name: str, old: object, new: object) -> None:
+def _replace(name: str, old: object, new: object, package: str = PACKAGE) -> None:
     for module in list(sys.modules.values()):
-        if module.__name__.startswith(PACKAGE) and getattr(module, name, None) is old:
+        if module.__name__.startswith(package) and getattr(module, name, None) is old:
             setattr(module, name, new)
 
 

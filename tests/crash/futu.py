@@ -23,10 +23,11 @@ SPENDS: Final = "broker_auth"
 BROKER_ID: Final = 1001
 PLATFORM: Final = "platform"
 BROKER: Final = "broker"
-WINDOW_SECONDS: Final = 0.25
+WINDOW_SECONDS: Final = 0.05
 """Two logins within it are refused by the service; it is a minute in life."""
-INTERVAL_SECONDS: Final = 0.8
-"""What the account keeps to; it counts from the intent, and the first call after a start may leave 0.2 s after that."""
+INTERVAL_SECONDS: Final = 1.0
+"""What the account keeps to; it counts from the intent, and on a busy machine the first call after a start may leave
+most of a second after that.  In life 75 s stand against a minute."""
 CONSTANTS: Final = {
     "FUTU_SIM_TGTGT_SINGLE_USE": True,
     "FUTU_SIM_AUTH_CODE_SINGLE_USE": True,

@@ -109,12 +109,13 @@ class Service:
 
 
 class Machine:
-    """A context manager: entered, systemd is up; left, everything is gone.
+    """A context manager: entered, systemd is up unless it is not to be `booted`; left, everything is gone.
 
     `image`: the machine on whose disk this one begins. `disks`: file systems in files, by the folder that they are.
     """
 
-    def __init__(self, network: str, image: Machine | None = None) -> None:
+    def __init__(self, network: str, image: Machine | None = None, *, booted: bool = True) -> None:
+        self._boots = booted
         self._wheels, self._network = wheels(), network
         self._folder = Path(tempfile.mkdtemp(prefix="freshd-booted-"))
         self._layers: tuple[Path, ...] = (base_root(),) if image is None else (image.disk(""), *image.layers)
@@ -128,7 +129,8 @@ class Machine:
         for name in ("upper", "work", "root", "disks"):
             (self._folder / name).mkdir()
         try:
-            self.boot()
+            if self._boots:
+                self.boot()
         except BaseException:
             self.__exit__(None, None, None)
             raise
