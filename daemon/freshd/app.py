@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 import zlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,6 +33,7 @@ from freshd.core.state import Plan
 from freshd.custody import custody, os_keyring, recall
 from freshd.desk import Desk
 from freshd.errors import ConfigError, FreshdError
+from freshd.garbage import uncollected
 from freshd.hardening import harden, where
 from freshd.log import Log
 from freshd.outlets.mirror import Links, Mirror
@@ -84,6 +84,7 @@ class Daemon:
         self._log = Log(settings.log.format, settings.log.level)
         self._notifier = Notifier()
         self._stopping = asyncio.Event()
+        self._hang_up = asyncio.Event()
         self._alarms = JobAlarms(self._clock, self._ring)
         self._placement, custodian = custody(settings)
         self._vault = JournalVault(
@@ -185,12 +186,23 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up.set)
+        self._supervisor.spawn(self._reloads(), "reloads")
 
-    def _reload(self) -> None:
-        """SIGHUP: what is wrong changes nothing; what is right changes only what differs."""
+    async def _reloads(self) -> None:
+        """One reload after the other; signals that come during one are answered by one more."""
+        while True:
+            await self._hang_up.wait()
+            self._hang_up.clear()
+            await self._reload()
+
+    async def _reload(self) -> None:
+        """SIGHUP: what is wrong changes nothing; what is right changes only what differs.
+
+        A configuration of thousands of accounts takes seconds to read: not on the loop, where readers would wait (I11).
+        """
         try:
-            fresh = settings_of(self._path)
+            fresh = await asyncio.to_thread(settings_of, self._path)
             changes = diff(self._settings, fresh)
             members = self._members(fresh)
         except FreshdError as error:
@@ -269,25 +281,6 @@ class Daemon:
             "accounts": len(members), "placement": self._placement, "custodian": self._custodian_name,
             "socket": str(self._settings.socket.path), "pid": os.getpid(), "locked": self._supervisor.locked,
         }  # fmt: skip
-
-
-@contextlib.contextmanager
-def uncollected() -> Iterator[Callable[[], None]]:
-    """No look for garbage while what a start makes is made; nor at that ever again, once the function given is called.
-
-    Nearly all of it stays.  Looking at it over and over took a third of the start of 10,000 accounts, and one look at
-    all of it keeps every reader waiting 0.3 s.
-    """
-
-    def settle() -> None:
-        gc.freeze()
-        gc.enable()
-
-    gc.disable()
-    try:
-        yield settle
-    finally:
-        gc.enable()
 
 
 def member_of(account: AccountSettings, deps: Deps, fellows: Sequence[AccountSettings]) -> Member:

@@ -58,11 +58,12 @@ def told(numbers: Sequence[int], starts: Mapping[int, Sequence[Start]]) -> None:
     print(f"{'to the first lease, s':24}" + "".join(f"{middle[number]:>12.2f}" for number in numbers))
     print(f"{f'  ratio to {numbers[0]:,}':24}" + "".join(f"{middle[number] / base:>12.2f}" for number in numbers))
     for name, field in (("  CPU seconds of it", "cpu"), ("  resident then, MiB", "mib")):
-        values = (statistics.median(getattr(one, field) for one in starts[number]) for number in numbers)
+        values = [statistics.median(getattr(one, field) for one in starts[number]) for number in numbers]
         print(f"{name:24}" + "".join(f"{value:>12.2f}" for value in values))
+        print(f"{'    ratio':24}" + "".join(f"{value / values[0]:>12.2f}" for value in values))
     for stage in STAGES:
-        values = (statistics.median(one.stages.get(stage, 0.0) for one in starts[number]) for number in numbers)
-        print(f"{stage + ', ms':24}" + "".join(f"{value:>12.0f}" for value in values))
+        parts = (statistics.median(one.stages.get(stage, 0.0) for one in starts[number]) for number in numbers)
+        print(f"{stage + ', ms':24}" + "".join(f"{part:>12.0f}" for part in parts))
     spans = {number: [one.first for one in starts[number]] for number in numbers}
     print(f"{'least and most, s':24}" + "".join(f"{f'{min(s):.2f}-{max(s):.2f}':>12}" for s in spans.values()))
 

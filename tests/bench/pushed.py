@@ -12,9 +12,10 @@ import asyncio
 import sys
 from pathlib import Path
 
-from freshd.app import Daemon, Hooks, settings_of, uncollected
+from freshd.app import Daemon, Hooks, settings_of
 from freshd.core.events import Event
 from freshd.core.happenings import Forced
+from freshd.garbage import uncollected
 from freshd.hardening import harden
 
 DONE = "refresh.succeeded"

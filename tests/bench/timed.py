@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from freshd.app import Daemon, Hooks, settings_of, uncollected
+from freshd.app import Daemon, Hooks, settings_of
 from freshd.core.settings import Settings
+from freshd.garbage import uncollected
 from freshd.hardening import harden
 from freshd.roster import Member
 from freshd.supervisor import Supervisor

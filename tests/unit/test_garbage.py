@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from freshd.app import uncollected
+from freshd.garbage import uncollected
 
 
 def test_garbage_is_looked_for_again_once_the_start_is_over() -> None:
