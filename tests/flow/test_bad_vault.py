@@ -37,6 +37,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory, service: Sandbox) -> Path:
         enrol(daemon, service, "mail")
         (bed.folder / "lease").write_text(lease_of(daemon, "mail"))
         assert daemon.stop() == 0
+        bed.key.rename(bed.folder / "the key")  # the journal remembers where it was
         return bed.folder
 
 
@@ -44,8 +45,8 @@ def sound(tmp_path_factory: pytest.TempPathFactory, service: Sandbox) -> Path:
 def vault(sound: Path, bed: Bed, service: Sandbox) -> Bed:
     """A copy of that vault, where a daemon may be started."""
     shutil.copytree(sound / "state", bed.state)
-    for name in ("key", "lease"):
-        shutil.copy(sound / name, bed.folder)
+    shutil.copy(sound / "the key", bed.key)
+    shutil.copy(sound / "lease", bed.folder)
     bed.write(*account("mail", service))
     return bed
 

@@ -10,7 +10,6 @@ Rules
 
 from __future__ import annotations
 
-import asyncio
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -109,6 +108,8 @@ def _parts(daemon: Daemon, session: str) -> Iterable[bytes]:
 
 def _read(scene: Scene, key: bytes, derivation: Derivation, without: Iterable[str]) -> Write:
     """Read the vault that nobody has open."""
+    import asyncio
+
     from freshd.app import settings_of
 
     settings = settings_of(scene.config)
@@ -161,6 +162,8 @@ def restore(
     What works once may have been used since the backup was made: it is held back, account by account, until you say
     freshd confirm NAME or freshd enrol NAME.  Tokens in hand, and what works many times, go on at once.
     """
+    import asyncio
+
     from freshd.app import settings_of
     from freshd.hardening import harden
     from freshd.vault.copies import key_of
@@ -175,10 +178,12 @@ def restore(
 
 
 def _looked_at(path: Path) -> Copy:
-    from freshd.vault.copies import looked_at
+    from freshd.vault.copies import MAGIC, looked_at
 
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(len(MAGIC))
+            content += file.read() if content == MAGIC else b""  # a disk named by mistake has no end
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}", "name the backup's file") from None
     return looked_at(content)

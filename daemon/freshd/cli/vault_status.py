@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
@@ -97,6 +96,8 @@ def _anchored(anchor: Anchor | str | None, now: float) -> str:
 
 
 def _anchor(settings: Settings, found: Glance) -> Anchor | str | None:
+    import asyncio
+
     from freshd.custody import custody
     from freshd.vault.glance import anchored
 

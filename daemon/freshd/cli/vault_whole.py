@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +49,8 @@ def init(scene: Scene, json: bool) -> None:
     Does what the first start does, and says where everything lies.  Where there is a vault, or no key can be had,
     nothing is changed.  What was broken off is finished.
     """
+    import asyncio
+
     from freshd.app import settings_of
     from freshd.hardening import harden
     from freshd.vault.founding import founded
@@ -104,6 +105,8 @@ def _asked(daemon: Daemon) -> Mapping[str, Any]:
 
 
 def _examined(scene: Scene) -> Mapping[str, Any]:
+    import asyncio
+
     from freshd.app import settings_of
     from freshd.hardening import harden
 

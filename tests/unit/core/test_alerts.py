@@ -188,6 +188,8 @@ def test_every_alert_of_an_account_ends_when_the_account_is_gone() -> None:
     of_the_daemon = {"daemon.failed", "config.refused", "config.needs-restart", "vault.locked", "vault.unusable"} | {
         "outlet.refused",
         "service.refusing",
+        "vault.key-kept",
+        "vault.waiting",
     }
     of_accounts = {name for name in LASTING if CATALOGUE[name].severity <= Severity.WARNING} - of_the_daemon
     assert of_accounts == set(CATALOGUE["account.forgotten"].clears) == set(CATALOGUE["account.retired"].clears)
