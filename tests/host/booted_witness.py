@@ -13,6 +13,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +26,12 @@ from tests.host.booted_bed import SOURCE, Machine, Service, until
 from tests.host.booted_scene import SOCKET
 
 RESULTS: Final = Path(__file__).parent / "results" / "booted_vault.md"
+STORE: Final = "/etc/credstore.encrypted"
+KEY: Final = f"{STORE}/freshd-vault-key"
+SECRET: Final = "/var/lib/systemd/credential.secret"
+STATE: Final = "/var/lib/freshd"
+ANCHOR: Final = "/var/lib/freshd-anchor"
+TOKEN_SECONDS: Final = 4
 READERS: Final = 5
 HEAD: Final = """# The vault on a booted machine
 
@@ -43,6 +54,18 @@ WantedBy=multi-user.target
 """
 
 
+def as_new(machine: Machine) -> None:
+    """Off, and with neither vault nor key nor secret of the machine on its disk."""
+    for path in (STATE, ANCHOR, STORE, SECRET):
+        machine.remove(path)
+
+
+def instants(seed: int, count: int, first: float, last: float) -> Iterator[float]:
+    """So many instants between two, one drawn from each part of the span; seconds."""
+    rng, part = random.Random(seed), (last - first) / count
+    return (first + (number + rng.random()) * part for number in range(count))
+
+
 @dataclass(slots=True)
 class Witness:
     """One account, `mail`. `cuts`: of the power; `under_way`: answers that were lost with it."""
@@ -52,7 +75,7 @@ class Witness:
     cuts: int = 0
     lost: int = 0
     under_way: int = 0
-    told: list[str] = field(default_factory=list)
+    _heard: Counter[str] = field(default_factory=Counter)
 
     def counted(self, name: str) -> int:
         """A counter of the service."""
@@ -78,6 +101,14 @@ class Witness:
         until("the account is known", lambda: self.ask("accounts/mail").get("phase"))
         self.machine.run(*known, text=self.service.mint("mail"))
         until("its first token", self.serves)
+
+    def cut_after(self, verb: str, seconds: float) -> None:
+        """Cut the power so long after an operator asked for a verb of the vault."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+            line.connect(self.machine.within(SOCKET))
+            line.sendall(f"POST /v1/vault/{verb} HTTP/1.1\r\nHost: freshd\r\nContent-Length: 0\r\n\r\n".encode())
+            time.sleep(seconds)
+            self.cut()
 
     def cut(self) -> None:
         """Cut the power."""
@@ -112,15 +143,16 @@ class Witness:
         """`freshd vault verify` must say so."""
         assert self.machine.run("freshd", "vault", "verify").stdout.startswith("whole: ")
 
-    def crowd(self) -> dict[str, int]:
-        """What the readers met since the disk was new, over all boots; the last half second before a cut is missing."""
+    def crowd(self) -> Counter[str]:
+        """What the readers met since the last look, over all boots; the last half second before a cut is missing."""
         runs: dict[str, dict[str, int]] = {}
         for line in self.machine.run("cat", "/var/lib/crowd/log").stdout.splitlines():
             if line.startswith("{") and line.endswith("}"):
                 seen = json.loads(line)
                 runs[seen.pop("run")] = seen
-        names = {name for seen in runs.values() for name in seen}
-        return {name: sum(seen.get(name, 0) for seen in runs.values()) for name in sorted(names)}
+        heard = sum(map(Counter, runs.values()), Counter[str]())
+        new, self._heard = heard - self._heard, heard
+        return new
 
 
 class Book:
@@ -128,15 +160,18 @@ class Book:
 
     def __init__(self) -> None:
         self.rows = [
-            ("scene", "what was done", "power cuts", "lost", "spent", "answers under way at a cut", "seen, and told"),
-            ("---",) * 7,
+            ("scene", "what was done", "power cuts", "lost", "spent", "answers under way at a cut", "readers", "told"),
+            ("---",) * 8,
         ]
 
     def add(self, scene: str, done: str, witness: Witness, seen: str) -> None:
         """A row; the witness's counts begin anew."""
         spent = witness.counted("spent_uses")
         assert (witness.lost, spent) == (0, 0)
-        self.rows.append((scene, done, str(witness.cuts), str(witness.lost), str(spent), str(witness.under_way), seen))
+        readers = ", ".join(f"{name} {count}" for name, count in sorted(witness.crowd().items()))
+        self.rows.append(
+            (scene, done, str(witness.cuts), str(witness.lost), str(spent), str(witness.under_way), readers, seen)
+        )
         witness.cuts = witness.lost = witness.under_way = 0
 
     def write(self, machine: Machine) -> None:

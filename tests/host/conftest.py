@@ -13,6 +13,7 @@ from tests import parts
 from tests.host.booted_bed import Machine, Service, install_block, until
 from tests.host.booted_cache import BedUnusable
 from tests.host.booted_scene import ACCOUNT, CONFIG, Row, view
+from tests.host.booted_witness import CROWD, TOKEN_SECONDS, Book, Witness
 
 RESULTS: Final = Path(__file__).parent / "results" / "booted.txt"
 
@@ -73,3 +74,24 @@ def watched(installed: Machine) -> Machine:
     installed.script(install_block("alerts"))
     until("the listener is up", lambda: installed.show("freshd-alerts", "ActiveState") == "active")
     return installed
+
+
+@pytest.fixture(scope="session")
+def witness(installed: Machine, service: Service) -> Iterator[Witness]:
+    """Sees to it that `mail` is renewed all the while, and that readers ask in each boot."""
+    service.ask("PATCH", "/policy", {"label": "mail", "access_s": TOKEN_SECONDS})
+    installed.write("/etc/systemd/system/crowd.service", CROWD.format(issuer=service.issuer))
+    installed.run("systemctl", "daemon-reload")
+    installed.run("systemctl", "enable", "--now", "crowd.service")
+    witness = Witness(installed, service)
+    witness.enrol()
+    yield witness
+    installed.run("systemctl", "disable", "--now", "crowd.service")
+    service.ask("PATCH", "/policy", {"label": "mail", "access_s": 3600})
+
+
+@pytest.fixture(scope="session")
+def book(witness: Witness) -> Iterator[Book]:
+    book = Book()
+    yield book
+    book.write(witness.machine)

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from freshd.core.events import Event
-from freshd.errors import FreshdError, NotPossible
+from freshd.errors import FreshdError, NotPossible, VaultLocked
 from freshd.vault.lookout import Lookout
 from freshd.vault.moving import is_wanted
 from freshd.vault.works import Facts, Move, Rotation, Work
@@ -50,6 +50,7 @@ class Care:
             "rotate-key": self._rotate_key, "move": self._move, **self._lookout.verbs
         }  # fmt: skip
         self.busy: str | None = None
+        self._closed = False
         self._work: Work | None = None
         self._task: asyncio.Task[bool] | None = None
         self._trouble: FreshdError | None = None
@@ -81,6 +82,7 @@ class Care:
             self._must_be_decided()
             work = make()
             await work.begin()
+            self._must_be_open()  # still: what begins while the vault is closed is gone on with by the next start
         except BaseException:
             self.busy = None
             raise
@@ -93,7 +95,8 @@ class Care:
                 while not task.done() and self._trouble is None:
                     self._news.clear()
                     await self._news.wait()
-        is_done, trouble = task.done() and task.result(), self._trouble
+        is_over = task.done() and not task.cancelled()  # cancelled: the vault is being closed
+        is_done, trouble = is_over and task.result(), self._trouble
         done = {"verb": work.verb, "done": is_done, **work.facts()}
         if is_done:
             return done
@@ -108,6 +111,10 @@ class Care:
         remedy = "wait for it: freshd vault status" if self._trouble is None else self._trouble.remedy
         raise NotPossible(f"{self.busy} is under way{why}", remedy)
 
+    def _must_be_open(self) -> None:
+        if self._closed:
+            raise VaultLocked("the vault is being closed", "start freshd; it goes on by itself")
+
     def _must_be_decided(self) -> None:
         why = self._opening.unsealed().guard.why
         if why is not None:
@@ -120,6 +127,7 @@ class Care:
     def go_on(self, stands: Names) -> None:
         """Carry out what was begun before the last end, and what the configuration says, after a start."""
         setup, unsealed = self._opening.setup, self._opening.unsealed()
+        self._closed = False
         if self.busy is not None or unsealed.guard.why is not None:
             return
         if is_wanted(setup.placement, setup.custodian, stands):
@@ -134,6 +142,7 @@ class Care:
 
     async def aclose(self) -> None:
         """The vault is being closed: end everything."""
+        self._closed = True
         self._lookout.stop()
         await self.stop()
 

@@ -93,14 +93,21 @@ class Header:
 
 
 def key_of(given: bytes, how: Derivation) -> bytes:
-    """The file's key, from a passphrase or from the 32 bytes of a key file.  Raises VaultForeign; blocks."""
+    """The file's key, of a passphrase or of the 32 bytes of a key file.  Raises VaultForeign or StoreError; blocks."""
     if how.way == KEY_FILE:
         return _derived(given, how.salt, "file")
     if how.way != ARGON2ID or not _is_bearable(how):
         raise VaultForeign("the copy's key is made in a way that this freshd does not know", "take a newer freshd")
-    return Argon2id(
+    way = Argon2id(
         salt=how.salt, length=KEY_BYTES, iterations=how.iterations, lanes=how.lanes, memory_cost=how.memory_kib
-    ).derive(given)
+    )
+    try:
+        return way.derive(given)
+    except MemoryError:
+        raise StoreError(
+            f"the copy's key takes {how.memory_kib // 1024} MiB of memory to make, and there is not so much",
+            "end other programs, or take a machine with more; freshd itself asks for 256 MiB",
+        ) from None
 
 
 def _is_bearable(how: Derivation) -> bool:

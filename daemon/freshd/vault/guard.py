@@ -36,36 +36,51 @@ class Guard:
         self._wall = wall
         self._looked = False
         self._agrees = False
-        self._unwritten = False
+        self._unwritten: Difference | None = None
         self.why: str | None = None
 
-    async def look(self, *, without_lock: bool = False) -> None:
-        """Compare journal and anchor.  Raises nothing.
+    async def look(self, *, without_lock: bool = False) -> bool:
+        """Compare journal and anchor.  Raises nothing; whether what a missing lock file means is in the journal now.
 
         `without_lock`: somebody took the lock file away, and with it what would tell of commits that are missing.
         """
         with contextlib.suppress(FreshdError):
             found = await self._reader.ask(holds.read)
             self.why = found.why
-            difference = await self.watch.compare(self._writer.commits, found)
+            difference = await self._compared(found)
             if difference is None and without_lock and await self._reader.ask(holds.is_any_at_stake):
                 difference = Difference(NO_LOCK, f"lock {self._writer.commits}")
-            self._looked = True
             if difference is not None:
                 await self._differs(difference, found)
-                return
-            await self._settle_here(found)
-            self._agrees = True
-            await self.watch.try_write(self._writer.commits, found.branch, self._wall())
+            elif self._looked:
+                await self._settle_here(found)
+                self._agrees = True
+                await self.watch.try_write(self._writer.commits, found.branch, self._wall())
+            return self._unwritten is None
+        return False
+
+    async def _compared(self, found: Holds) -> Difference | None:
+        """None too where nobody can look now: that is done later."""
+        with contextlib.suppress(FreshdError):
+            difference = await self.watch.compare(self._writer.commits, found)
+            self._looked = True
+            return difference
+        return None
 
     async def _differs(self, difference: Difference, found: Holds) -> None:
         self.why = self.why or difference.why
         if difference.evidence == found.evidence:
             return
-        try:
-            await self._write(lambda db: holds.hold(db, difference.why, difference.evidence))
-        except StoreError:
-            self._unwritten = True
+        self._unwritten = difference
+        with contextlib.suppress(StoreError):
+            await self._write_holds()
+
+    async def _write_holds(self) -> None:
+        """Those that could not be written yet.  Raises StoreError."""
+        lacking = self._unwritten
+        if lacking is not None:
+            await self._write(lambda db: holds.hold(db, lacking.why, lacking.evidence))
+            self._unwritten = None
 
     async def _settle_here(self, found: Holds) -> None:
         machine = self.watch.machine
@@ -79,13 +94,14 @@ class Guard:
     async def held(self) -> Callable[[str], str | None]:
         """Tells of an account why it is held back, None where it is not."""
         found = await self._reader.ask(holds.read)
-        return lambda account: self.why if self._unwritten or account in found.accounts else None
+        return lambda account: self.why if self._unwritten is not None or account in found.accounts else None
 
     async def accept(self, accounts: Collection[str]) -> None:
         """Somebody decided about these accounts, and so that this journal goes on: anchor it, then hold them no longer.
 
         Raises KeyringUnavailable or StoreError; they are held over the next start then.
         """
+        await self._write_holds()  # first: those of the others must outlive what the anchor tells of now
         branch = (await self._reader.ask(holds.read)).branch
         await self.watch.write(self._writer.commits, branch, self._wall())
         machine = self.watch.machine

@@ -58,7 +58,11 @@ def read(db: sqlite3.Connection) -> Holds:
 def hold(db: sqlite3.Connection, why: str, evidence: str) -> None:
     """Hold back every account that has a grant, or an attempt that did not end.  An earlier reason stays."""
     for account, flight in _at_stake(db).items():
-        db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (_PREFIX + account, flight))
+        db.execute(
+            "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+            " WHERE excluded.value <> ''",
+            (_PREFIX + account, flight),
+        )
     if not _meta(db).get(WHY) and _accounts(db):
         _write(db, WHY, why)
     _write(db, EVIDENCE, evidence)

@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from freshd.errors import NotPossible
+from freshd.errors import NotPossible, StoreError
 from freshd.vault import backups, copies, snapshot, verification
 from freshd.vault.anchor import machine_mark
 from freshd.vault.codec import CodecError, from_bytes, to_bytes
@@ -51,22 +51,26 @@ class Copied:
 
 
 class Errand(Generic[T]):
-    """A task under way, and who asked for it."""
+    """A task under way, and who asked for it.  `forget` is called when nobody came for too long."""
 
-    def __init__(self, work: Awaitable[T]) -> None:
+    def __init__(self, work: Awaitable[T], forget: Callable[[], None]) -> None:
         self.session = secrets.token_hex(16)
         self.task: asyncio.Future[T] = asyncio.ensure_future(work)
-        loop = asyncio.get_running_loop()
-        self._forget = loop.call_later(FORGOTTEN_SECONDS, self.end)
+        self._drop = forget
+        self._forget = asyncio.get_running_loop().call_later(FORGOTTEN_SECONDS, self._expire)
 
     async def outcome(self) -> T | None:
         """What came of it; None where it goes on.  Raises what it met."""
         self._forget.cancel()
-        self._forget = asyncio.get_running_loop().call_later(FORGOTTEN_SECONDS, self.end)
+        self._forget = asyncio.get_running_loop().call_later(FORGOTTEN_SECONDS, self._expire)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 return await asyncio.shield(self.task)
         return None
+
+    def _expire(self) -> None:
+        self.end()
+        self._drop()
 
     def end(self) -> None:
         """Stop it, forget what it has come to."""
@@ -106,7 +110,8 @@ class Lookout:
             raise NotPossible("the accounts to leave out are no list of names", 'send "without": ["NAME"]')
         if self._backup is not None:
             self._backup.end()
-        self._backup = Errand(copied(self._opening, key, derivation, frozenset(without)))
+        work = copied(self._opening, key, derivation, frozenset(without))
+        self._backup = Errand(work, self._forget_backup)
         return {"session": self._backup.session}
 
     async def _part(self, args: Facts) -> Facts:
@@ -137,6 +142,12 @@ class Lookout:
             raise NotPossible("this backup is over, or another one took its place", "begin again: freshd vault backup")
         return self._backup
 
+    def _forget_backup(self) -> None:
+        self._backup = None
+
+    def _forget_verify(self) -> None:
+        self._verify = None
+
     # -- verify --------------------------------------------------------------------------------------------
 
     async def _verified(self, args: Facts) -> Facts:
@@ -145,7 +156,7 @@ class Lookout:
         if session is None:
             if self._verify is not None:
                 self._verify.end()
-            self._verify = Errand(verification.verified(scope_of(self._opening)))
+            self._verify = Errand(verification.verified(scope_of(self._opening)), self._forget_verify)
         errand = self._verify
         if errand is None or session not in (None, errand.session):
             raise NotPossible("this examination is over, or another one took its place", "begin again")
@@ -157,9 +168,12 @@ async def copied(opening: Opening, key: bytes, derivation: Derivation, without: 
     """A copy of an open vault, sealed.  Raises as `snapshot.taken`."""
     unsealed = opening.unsealed()
     rest = None if unsealed.settler is None else unsealed.settler.rest
-    at = opening.setup.wall()
+    at, least = opening.setup.wall(), opening.writer.commits
     source = Source(lambda: snapshot.copied(opening.journal), unsealed.seal, rest, snapshot.again_in(opening.reader))
-    return await sealed(await snapshot.taken(source, without), at, derivation, key)
+    taken = await snapshot.taken(source, without)
+    if taken.vault != unsealed.places.vault or taken.commits < least:
+        raise StoreError(f"another file lies in the place of {opening.journal}", "freshd status tells what to do")
+    return await sealed(taken, at, derivation, key)
 
 
 async def sealed(taken: Snapshot, at: float, derivation: Derivation, key: bytes) -> Copied:

@@ -179,7 +179,7 @@ class Opening:
 
     async def unlock(self) -> Unsealed:
         """Fetch the key, or make it for a new journal.  Raises VaultLocked, VaultForeign."""
-        setup, lacks_lock = self._setup, self._lock.was_missing  # before the first commit writes into it
+        setup = self._setup
         meta, resting = await self.reader.ask(lambda db: (_meta(db), upkeep.resting(db)))
         stands, check = names.named_in(meta), meta.get("check")
         places = keys.Places(setup.custodian, setup.recall, self._calls, meta["vault"])
@@ -194,7 +194,8 @@ class Opening:
                 lambda db: _note(db, known, new_check, live=keyring), lambda _db, _: None, wall=setup.wall()
             )
         guard = Guard(self.watch(keeper, places.vault), self.reader, self.writer, setup.wall)
-        await guard.look(without_lock=lacks_lock)
+        if await guard.look(without_lock=self._lock.was_missing):
+            self._lock.judge(is_known=True)
         rests_at = places.named(known.shelf) if known.shelf else keeper
         settler = self.settler(rests_at, seal, places.vault, takes=keyring) if isinstance(rests_at, Shelf) else None
         journal = Journal(seal, self._ballast, keyring=keyring)

@@ -14,6 +14,7 @@ Rules
   whatever ended the process, and does a step twice as well as once.
 * Until 4 the old key is where it was; until 5 has been read back the new one is in its own entry.
 * A key that something still names is kept, under an entry of its own.
+* In memory an old key opens until the next rotation: somebody may have read a row before the turn and open it after.
 * A custodian that nobody but a person can write to is given the new key by that person, and told the rest (`remedies`).
 * A new key for the same custodian and a new key for another one differ in nothing: the way into step 1 chooses.
 * Must not: hold the writer for more than a pass, or keep a plain key between two steps.
@@ -100,6 +101,7 @@ class Rekey:
             await self._provide(stands.next)
             stands = await self.names()
         if stands.next is not None:
+            await self._take(stands.next)
             await self._reseal()
             stands = await self._turn()
         return await self.tidy(stands)
@@ -128,7 +130,9 @@ class Rekey:
         return await self._bench.reader.ask(_check)
 
     async def _choose(self, target: Custodian, key: bytes, *, is_given: bool) -> None:
-        ready = Key(key, self._places.vault)
+        ready, kept = Key(key, self._places.vault), (await self.names()).kept
+        for last in self._seal.others - {bytes.fromhex(one.id) for one in kept}:
+            self._seal.drop(last)
         named = Named(ready.name, ready.check, target.name)
         await self._write(
             lambda stands: replace(stands, id=self._seal.key_id.hex(), next=named, in_use=False), "chosen"
@@ -160,6 +164,19 @@ class Rekey:
         await self._write(lambda stands: replace(stands, in_use=True, digests=digests), "named")
         self._seal.turn(taken.id)
         return None
+
+    async def _take(self, chosen: Named) -> None:
+        """Seal with the key that is in use.  Step 2 may have counted without anybody seeing it."""
+        wanted = bytes.fromhex(chosen.id)
+        if wanted not in self._seal.others | {self._seal.key_id}:
+            for custodian in self._places.among(chosen.custodian):
+                key = await self._places.find(custodian, chosen)
+                if key is not None:
+                    self._seal.take(key)
+                    break
+            else:
+                raise VaultLocked(f"{chosen.custodian} does not show the sealing key in use", "unlock it")
+        self._seal.turn(wanted)
 
     # -- steps 3 and 4 -------------------------------------------------------------------------------------
 
@@ -210,12 +227,9 @@ class Rekey:
             names.write(db, turned)
             return turned
 
-        turned = await self._bench.writer.ask(
+        return await self._bench.writer.ask(
             apply, lambda db, _: names.read(db), wall=self._bench.wall(), point="key-turned"
         )
-        for key in seal.others - {bytes.fromhex(one.id) for one in turned.kept}:
-            seal.drop(key)
-        return turned
 
     # -- step 5 --------------------------------------------------------------------------------------------
 

@@ -42,6 +42,12 @@ class Rest:
         parts = await self.calls.run(key_of(place, slot), lambda: _parts(self.shelf, place, slot))
         return entries.found(self.seal, place, parts)
 
+    async def is_anothers(self, place: Place, slot: str) -> bool:
+        """Whether an entry is of another life of the account.  Raises KeyringUnavailable."""
+        first = await self.calls.run(key_of(place, slot), lambda: self.shelf.get(place.service(slot, 0), place.account))
+        about = None if first is None else entries.head(first)
+        return about is not None and about.vault == place.vault and about.rid != place.rid
+
     def place(self, row: Row) -> Place:
         """Whose entries they are."""
         return Place(self.vault, row.account, row.rid)

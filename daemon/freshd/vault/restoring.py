@@ -22,6 +22,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -83,13 +84,24 @@ async def restored(site: Site, copy: Copy, key: bytes, *, replace: bool) -> Rest
             sealing = _usable(await places.put(site.custodian, keys.KEY_ENTRY, new_key()), site.custodian)
             site.trace("key")
         image, held = _sealed_anew(site, header, plain, sealing or b"")
-        lock.note(0)  # what a process that died knew of its last commit counts for the former journal
-        aside = succession.put(site.journal, image, site.wall(), site.trace)
+        aside = succession.put(site.journal, image, site.wall(), partial(_traced, site, lock))
         lock.note(0)  # what the former journal had come to is no measure for this one
+        lock.judge(is_known=True)
         Ballast(site.state_dir / BALLAST_FILE).holds(1)
         return Restored(header, aside, found is None, held)
     finally:
         lock.release()
+
+
+def _traced(site: Site, lock: statedir.Lock, step: str) -> None:
+    """Once the new journal lies ready: what a process that died knew of its last commit fits the former one only.
+
+    Whichever of the two is found after a kill, it is held back.
+    """
+    if step == "written" and lock.commits:
+        lock.judge(is_known=False)
+        lock.note(0)
+    site.trace(step)
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------

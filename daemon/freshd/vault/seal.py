@@ -23,7 +23,7 @@ import hashlib
 import hmac
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -74,7 +74,7 @@ class _Held:
 
     current: Key
     keys: Mapping[bytes, Key]
-    mac: bytes
+    mac: bytes = field(repr=False)
 
 
 class Seal:
@@ -98,6 +98,11 @@ class Seal:
         return self._held.current.check
 
     @property
+    def checks(self) -> frozenset[str]:
+        """What proves each key that is held."""
+        return frozenset(key.check for key in self._held.keys.values())
+
+    @property
     def others(self) -> frozenset[bytes]:
         """The ids of the keys that only open."""
         return frozenset(self._held.keys.keys() - {self.key_id})
@@ -117,6 +122,17 @@ class Seal:
         held = self._held
         if key_id != held.current.id:
             self._held = replace(held, keys={other: key for other, key in held.keys.items() if other != key_id})
+
+    def frozen(self) -> Seal:
+        """A seal of its own that holds what this one holds now, whatever is let go of later."""
+        other = object.__new__(Seal)
+        other._vault, other._held = self._vault, self._held
+        return other
+
+    def learn(self, other: Seal) -> None:
+        """Open with the keys of that seal too."""
+        held = self._held
+        self._held = replace(held, keys={**held.keys, **other._held.keys})
 
     def beside(self, key: bytes) -> Seal:
         """A seal of its own that opens what this one opens, digests as it does, and seals with that key."""

@@ -6,7 +6,9 @@ Rules
   was read back, and lets go of it only if no newer grant has come meanwhile.
 * Nothing in the keyring is deleted or flipped but by `forget`.  The highest valid entry not below the journal wins;
   one above it means that the journal is an old copy, and is adopted.  Before an account that is held back writes, it
-  looks for such a one.
+  looks for such a one, and writes over no other life of the account.
+* In a journal that was an old copy once (`branch`), a grant that came after that may have a lower generation than what
+  the keyring holds of before.  The one that was obtained later wins; the other goes.
 * One task, one account after the other: a keyring is slow for everybody at once, and an erasure must never meet a
   late write.  It waits longer after each failure and begins again after a restart.
 * A write that was given up may still land: before writing again the entry is looked at.
@@ -223,8 +225,10 @@ class Settler:
         desk = self._desk
         if not self.takes:
             return
-        row, is_held = await desk.reader.ask(lambda db: (rows.find(db, account), holds.is_held(db, account)))
-        if row is None or row.grant_blob is None or (is_held and await self._is_outrun(row)):
+        row, held = await desk.reader.ask(lambda db: (rows.find(db, account), holds.read(db)))
+        if row is None or row.grant_blob is None:
+            return
+        if held.branch and not await self._may_write(row, is_held=account in held.accounts):
             return
         place, slot = self.rest.place(row), entries.slot_of(row.grant_generation)
         if not (account in self._failing and await self._holds(row)):
@@ -240,13 +244,33 @@ class Settler:
         if kept:  # a newer grant came meanwhile, or it is called home
             self.want(account)
 
-    async def _is_outrun(self, row: Row) -> bool:
-        """Whether the keyring holds a later grant than this journal, which is an old copy: it is taken up, not lost."""
+    async def latest(self, row: Row) -> tuple[Row, Grant] | None:
+        """A later grant than this journal's, which is an old copy: it is taken up, not lost.  None where there is none.
+
+        Raises KeyringUnavailable.
+        """
+        later = await self._later(row)
+        if not later:
+            return None
+        best = max(later, key=lambda one: one.generation)
+        return await self._adopt(row, best), best.grant
+
+    async def _later(self, row: Row) -> list[Found]:
         looked = [await self.rest.look(self.rest.place(row), slot) for slot in entries.SLOTS]
-        later = [one for one in looked if one is not None and one.generation > row.grant_generation]
-        if later:
-            await self._adopt(row, max(later, key=lambda one: one.generation))
-        return bool(later)
+        return [one for one in looked if one is not None and one.generation > row.grant_generation]
+
+    async def _may_write(self, row: Row, *, is_held: bool) -> bool:
+        """Whether the journal's grant is the one that counts, in a journal that was an old copy once."""
+        place, slot = self.rest.place(row), entries.slot_of(row.grant_generation)
+        if is_held:
+            return not await self.rest.is_anothers(place, slot) and await self.latest(row) is None
+        later, own = await self._later(row), _kept(self._desk.seal, row)
+        if any(one.grant.obtained.wall > own.obtained.wall for one in later):
+            return await self.latest(row) is None
+        for one in later:  # of before: it must not be taken for one that came after
+            stale = entries.slot_of(one.generation)
+            await self._desk.calls.run(key_of(place, stale), partial(wipe, self._desk.shelf, place, stale))
+        return True
 
     def _putting(self, row: Row) -> Callable[[], None]:
         """The call that writes the entry, its first part last: before that the others mean nothing."""

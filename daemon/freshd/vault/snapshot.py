@@ -5,6 +5,7 @@ Rules
 * The copy is taken in one go, and worked on in memory: nobody waits for it, and no disk has to have room for it.
 * Grants that rest in the OS keyring are fetched into it.  One that cannot be had stops it, unless it was named to be
   left out.  An account that has gone on too far meanwhile means another copy: all of it is of one commit.
+* A rotation may overtake it: what names a key that was let go of meanwhile opens all the same.
 * What is in it is sealed with a key that was drawn for it, and that key lies before it.  The vault's own sealing key
   leaves its custodian for nothing.
 * What does not open stays as it is: a damaged record is no reason to have no copy of the others.
@@ -19,8 +20,9 @@ import os
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from freshd.core.model import Grant
 from freshd.errors import KeyringUnavailable, StoreError
@@ -30,6 +32,8 @@ from freshd.vault.records import Broken, Row
 from freshd.vault.rest import Rest
 from freshd.vault.seal import KEY_BYTES, Seal
 from freshd.vault.trouble import store_error
+
+T = TypeVar("T")
 
 ROUNDS: Final = 4
 Again = Callable[[str], Awaitable[Row | None]]
@@ -71,11 +75,34 @@ async def taken(source: Source, without: frozenset[str] = frozenset()) -> Snapsh
     """Take one.  Raises KeyringUnavailable naming the account whose grant cannot be had, or StoreError."""
     found: dict[Life, Grant] = {}
     for _ in range(ROUNDS):
-        copy = await asyncio.to_thread(source.copy)
+        copy, seal = await apart(lambda: with_keys(source.copy, source.seal))
         with contextlib.closing(copy):
             if await _fetched(source, copy, found, without):
-                return await asyncio.to_thread(_made_whole, copy, source.seal, found)
+                return await apart(partial(_made_whole, copy, seal, found))
     raise StoreError("accounts were renewed faster than their grants could be read from the keyring", "try again")
+
+
+def with_keys(copy: Callable[[], sqlite3.Connection], seal: Seal) -> tuple[sqlite3.Connection, Seal]:
+    """A copy, and a seal with every key that is named in it, though one is let go of meanwhile.  Blocks."""
+    before = seal.frozen()
+    made, after = copy(), seal.frozen()
+    after.learn(before)
+    return made, after
+
+
+async def apart(work: Callable[[], T]) -> T:
+    """What that work comes to on a thread of its own.
+
+    Whoever is cancelled goes on when the thread is through: a connection that is closed under it ends the process.
+    """
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        raise
 
 
 def copied(path: Path) -> sqlite3.Connection:
@@ -96,7 +123,7 @@ def copied(path: Path) -> sqlite3.Connection:
 
 async def _fetched(source: Source, copy: sqlite3.Connection, found: dict[Life, Grant], without: frozenset[str]) -> bool:
     """Whether all that rests in the keyring is found now; False where the copy is too old for that."""
-    for row in await asyncio.to_thread(lambda: list(_resting(copy))):
+    for row in await apart(lambda: list(_resting(copy))):
         if row.account in without or _life(row) in found:
             continue
         grant = await _resting_grant(source, row)
@@ -116,7 +143,7 @@ def again_in(reader: Reader) -> Again:
 
 
 def _is_outrun(row: Row, now: Row | None) -> bool:
-    return now is None or (_life(now), now.grant_digest) != (_life(row), row.grant_digest)
+    return now is None or not now.rests_in_keyring or (_life(now), now.grant_digest) != (_life(row), row.grant_digest)
 
 
 async def _resting_grant(source: Source, row: Row) -> Grant | None:

@@ -55,7 +55,7 @@ NETWORK_FILE_SYSTEMS: Final = frozenset(
 )
 """File systems on which WAL's shared memory or flock does not hold between machines."""
 UNKNOWN: Final = 10**18
-"""Stands in the lock file for the last commit until the first one is made beside a journal whose lock file was gone."""
+"""Is added to the last commit in the lock file until everything is held back in a journal whose lock file was gone."""
 MOUNTS: Final = Path("/proc/self/mountinfo")
 
 
@@ -154,13 +154,17 @@ class Lock:
         self.commits = 0
         """The last commit of a journal that was not closed in good order; 0 where it was."""
         self.was_missing = False
-        """Whether there was none when it was taken: where a journal is, somebody took the lock file away."""
+        """Whether a journal was there and no lock file when it was taken: somebody took that away."""
 
     def take(self) -> None:
         """Raises AlreadyRunning, naming the holder's pid, or StoreError.  Taking it twice is fine."""
         if self._descriptor is None:
-            self.was_missing = not os.path.lexists(self._path)
+            is_new = not os.path.lexists(self._path)
+            self.was_missing = is_new and _holds_a_journal(self._path.parent)
             self._descriptor = self._taken()
+            if is_new:
+                with contextlib.suppress(OSError):  # a folder that one may write to and not read
+                    sync_folder(self._path.parent)
 
     def keep(self) -> None:
         """Take it again where its file was deleted or replaced meanwhile.  Raises as `take`, and then it is not held.
@@ -195,20 +199,28 @@ class Lock:
                 f"use that one (freshd status), or stop it first: {stop}",
             ) from None
         _, left = _said(descriptor)
-        self.was_missing = self.was_missing or left == UNKNOWN  # of a start that came to nothing
+        self.was_missing = self.was_missing or left >= UNKNOWN  # of a start that came to nothing
         self.commits = max(self.commits, left % UNKNOWN)
         self._say(descriptor)
         return descriptor
 
     def note(self, commits: int) -> None:
         """The journal is at that commit, and durable; 0: it is closed in good order, or another takes its place."""
-        self.commits, self.was_missing = commits, False
+        self.commits = commits
         if self._descriptor is not None:
             self._say(self._descriptor)
 
+    def judge(self, *, is_known: bool) -> None:
+        """Whether the journal knows by now what a missing lock file means for it.  Synced, for a power cut."""
+        is_news, self.was_missing = self.was_missing is is_known, not is_known
+        if self._descriptor is not None and is_news:
+            self._say(self._descriptor)
+            with contextlib.suppress(OSError):
+                os.fsync(self._descriptor)
+
     def _say(self, descriptor: int) -> None:
         with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
-            commits = self.commits or (UNKNOWN if self.was_missing else 0)
+            commits = self.commits + (UNKNOWN if self.was_missing else 0)
             os.pwrite(descriptor, f"{os.getpid():>10}\n{commits:>20}\n".encode(), 0)
 
     def release(self) -> None:
@@ -219,6 +231,13 @@ class Lock:
                     os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _holds_a_journal(folder: Path) -> bool:
+    try:
+        return os.lstat(folder / JOURNAL_FILE).st_size > 0
+    except OSError:
+        return False
 
 
 def last_commit(folder: Path) -> int:

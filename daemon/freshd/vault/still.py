@@ -22,7 +22,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from freshd.errors import AlreadyRunning, NotPossible, StoreError, VaultForeign
-from freshd.vault import backups, keys, names, schema, snapshot, wal
+from freshd.vault import backups, keys, names, schema, snapshot, statedir, wal
 from freshd.vault.anchor import CustodianGround, FileGround, Ground, Watch
 from freshd.vault.calls import Calls
 from freshd.vault.opening import Setup
@@ -37,17 +37,23 @@ from freshd.vault.verification import Scope
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """What there is of a vault at rest."""
+    """What there is of a vault at rest.  `behind`: how many commits of a process that died it lacks."""
 
     journal: Path
     seal: Seal
     places: keys.Places
     watch: Watch
     rest: Rest | None
+    behind: int = 0
 
     @property
     def source(self) -> Source:
-        """For a backup."""
+        """For a backup.  Raises StoreError where the last commits are missing: noting it would make up for them."""
+        if self.behind > 0:
+            raise StoreError(
+                f"{self.journal} lacks the last {self.behind} commits of a freshd that did not stop in good order",
+                f"bring {self.journal.name}-wal back; or start freshd, which says how to go on without it",
+            )
         return Source(lambda: copied(self.journal), self.seal, self.rest)
 
     @property
@@ -83,7 +89,7 @@ async def at_rest(setup: Setup) -> AsyncIterator[Still]:
     with _locked(setup.state_dir):
         with contextlib.closing(copied(journal)) as db:
             meta = dict(db.execute("SELECT name, value FROM meta").fetchall())
-            known = names.read(db)
+            known, commits = names.read(db), _commits(db)
         check = meta.get("check")
         if check is None:
             raise NotPossible("nothing was ever sealed in this vault", "freshd vault init finishes it")
@@ -95,7 +101,16 @@ async def at_rest(setup: Setup) -> AsyncIterator[Still]:
         ground: Ground | None = None if setup.anchor is None else FileGround(setup.anchor)
         if ground is None and isinstance(keeper, Shelf):
             ground = CustodianGround(keeper, places.vault)
-        yield Still(journal, seal, places, Watch(ground, calls, places.vault), rest)
+        behind = statedir.last_commit(setup.state_dir) - commits
+        yield Still(journal, seal, places, Watch(ground, calls, places.vault), rest, behind)
+
+
+def _commits(db: sqlite3.Connection) -> int:
+    """How far it has come; where that has rotted, nobody can tell what it lacks."""
+    with contextlib.suppress(sqlite3.DatabaseError, ValueError):
+        ((commits,),) = db.execute("SELECT commits FROM tide")
+        return int(commits)
+    return statedir.UNKNOWN
 
 
 @contextlib.contextmanager

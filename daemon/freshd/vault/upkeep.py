@@ -116,11 +116,15 @@ def come_home(db: sqlite3.Connection, seal: Seal, row: Row, grant: Grant) -> boo
 
 
 def may_erase(db: sqlite3.Connection, seal: Seal, account: str, rid: str) -> bool:
-    """Whether the keyring's entries of that record may go: it is forgotten, or the journal holds a grant that opens."""
+    """Whether the keyring's entries of that record may go: it is forgotten, or the journal holds a grant that opens.
+
+    Not while the account is held back: what is there may be later than the journal.
+    """
     row = rows.find(db, account)
     if row is None or row.rid != rid:
         return True
     try:
-        return is_called_home(db, row) and records.grant_of(seal, row) is not None
+        is_meant = is_called_home(db, row) and not holds.is_held(db, account)
+        return is_meant and records.grant_of(seal, row) is not None
     except Broken:
         return False

@@ -23,7 +23,7 @@ from freshd.core.outcome import Reply
 from freshd.core.pace import Row as PaceRow
 from freshd.errors import KeyringUnavailable, StoreError, VaultLocked
 from freshd.ports import Line
-from freshd.vault import ledger, records, upkeep
+from freshd.vault import holds, ledger, records, upkeep
 from freshd.vault.care import Care
 from freshd.vault.journal import Journal
 from freshd.vault.opening import Opening, Setup, Unsealed
@@ -136,11 +136,14 @@ class JournalVault:
         """
         unsealed = self._open()
         seal = unsealed.seal
-        row = await self._reader.ask(lambda db: find(db, account))
+        row, is_held = await self._reader.ask(lambda db: (find(db, account), holds.is_held(db, account)))
         if row is None:
             return Record(account)
         try:
             if not row.rests_in_keyring:
+                later = await self._latest(row) if is_held else None
+                if later is not None:
+                    return records.record_of(seal, *later)
                 return records.record_of(seal, row, records.grant_of(seal, row))
             row, grant = await self._fetch(row)
             return records.record_of(seal, row, grant)
@@ -148,6 +151,11 @@ class JournalVault:
             if account in self._broken:
                 return Record(account, row.generation)
             raise _damaged(account, broken) from None
+
+    async def _latest(self, row: records.Row) -> tuple[records.Row, Grant] | None:
+        """Of an account that is held back: what the keyring has of later.  It is taken up before anything is spent."""
+        settler = self._open().settler
+        return None if settler is None or not settler.takes else await settler.latest(row)
 
     async def _fetch(self, row: records.Row) -> tuple[records.Row, Grant]:
         settler = self._open().settler

@@ -16,7 +16,8 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +34,7 @@ from freshd.vault.names import Names
 from freshd.vault.records import Broken, IntentRow, Row
 from freshd.vault.rest import Rest
 from freshd.vault.seal import BadSeal, Seal
-from freshd.vault.snapshot import Again
+from freshd.vault.snapshot import Again, apart, with_keys
 from freshd.vault.surroundings import Fault
 from freshd.vault.trouble import name_of
 
@@ -76,12 +77,13 @@ class Verdict:
 async def verified(scope: Scope) -> Verdict:
     """Prove all of it.  Raises StoreError where there is no journal that could be read at all."""
     verdict = Verdict()
-    db = await asyncio.to_thread(scope.copy)
+    db, seal = await apart(lambda: with_keys(scope.copy, scope.seal))
+    scope = replace(scope, seal=seal)
     with contextlib.closing(db):
-        verdict.faults += await asyncio.to_thread(lambda: list(_of_file(db, scope.seal)))
+        verdict.faults += await apart(lambda: list(_of_file(db, seal)))
         resting = await _records(scope, db, verdict)
         for look in (_attempts, _aside, _lines):
-            verdict.faults += await asyncio.to_thread(_complaints, look, db, scope.seal, verdict)
+            verdict.faults += await apart(partial(_complaints, look, db, seal, verdict))
         told = _told(db, verdict)
     for row in resting:
         await _entry(scope, row, verdict)
@@ -140,7 +142,7 @@ def _of_file(db: sqlite3.Connection, seal: Seal) -> Iterator[Fault]:
     if marks != (schema.APPLICATION_ID, schema.VERSION):
         yield Fault("journal", f"its marks are {marks[0]:#x} and {marks[1]}", RESTORE)
     check = db.execute("SELECT value FROM meta WHERE name = 'check'").fetchone()
-    if check is None or check[0] != seal.check:
+    if check is None or check[0] not in seal.checks:
         yield Fault("journal", "what proves its sealing key does not fit the key", RESTORE)
 
 
@@ -152,13 +154,13 @@ async def _records(scope: Scope, db: sqlite3.Connection, verdict: Verdict) -> Se
     resting, after = list[Row](), ""
     while True:
         try:
-            found = await asyncio.to_thread(_slice, db, after)
+            found = await apart(partial(_slice, db, after))
         except sqlite3.DatabaseError as error:
             verdict.faults.append(_unread(error))
             return resting
         if not found:
             return resting
-        verdict.faults += await asyncio.to_thread(
+        verdict.faults += await apart(
             lambda found=found: [fault for row in found for fault in _of_record(scope.seal, row, verdict)]  # type: ignore[misc]
         )
         resting += [row for row in found if row.rests_in_keyring]
@@ -216,7 +218,7 @@ async def _went_on(scope: Scope, row: Row) -> bool:
     if now is None or scope.rest is None:
         return scope.again is not None
     is_same = (now.rid, now.grant_generation, now.grant_digest) == (row.rid, row.grant_generation, row.grant_digest)
-    return not is_same and (not now.rests_in_keyring or await scope.rest.grant(now) is not None)
+    return not now.rests_in_keyring or (not is_same and await scope.rest.grant(now) is not None)
 
 
 # -- the rest ----------------------------------------------------------------------------------------------------------

@@ -271,9 +271,12 @@ class Writer:
         return cast("sqlite3.Connection", self._writing)
 
     def _end(self) -> None:
-        """The last look: a journal that was deleted is put back before it is let go of."""
-        self._misplaced()
-        is_whole = self._writing is not None
+        """The last look: a journal that was deleted is put back before it is let go of.
+
+        Where another lies in its place, that one was not closed in good order.
+        """
+        is_lost = self._misplaced() is not None and self._misplaced() is not None  # the first one may put it back
+        is_whole = self._writing is not None and not is_lost
         self._close()
         if is_whole:
             self._footing.wrote(0)

@@ -120,6 +120,7 @@ def test_each_file_has_a_key_of_its_own() -> None:
         replace(CHEAP, memory_kib=2**40),
         replace(CHEAP, iterations=10**9),
         replace(CHEAP, lanes=2**20),
+        replace(CHEAP, lanes=65, memory_kib=8 * 65),
         replace(CHEAP, memory_kib=0),
         replace(CHEAP, iterations=0),
         replace(CHEAP, lanes=-1),
