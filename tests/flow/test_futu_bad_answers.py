@@ -64,7 +64,7 @@ def lived(operation: str, line: dict[str, Any]) -> World:
 
     async def work() -> None:
         whose = {} if operation == "authority" else {"broker_id": 1001}
-        world.order(operation, left=1, **whose, **line)
+        world.order(operation, count=1, **whose, **line)
         if operation == "authority":
             await world.daemon.token("main", 60.0, 30.0)
         await world.read(2 * HOUR)
@@ -113,7 +113,7 @@ def test_I10_a_refusal_that_repeats_secrets_is_shown_by_code_and_field_names_onl
 
     async def work() -> None:
         whose = {} if operation == "authority" else {"broker_id": 1001}
-        world.order(operation, left=1, answer={"error": error}, **whose)
+        world.order(operation, count=1, answer={"error": error}, **whose)
         if operation == "authority":
             await world.daemon.token("main", 60.0, 30.0)
         await world.read(HOUR)

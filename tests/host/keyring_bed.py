@@ -29,7 +29,7 @@ from jeepney.io.blocking import DBusConnection, open_dbus_connection  # type: ig
 #: Seen: the daemon owns its name 10-40 ms after its start.
 START_DEADLINE_S: Final = 10
 #: A daemon that is to replace another sometimes gives way to it; that one is killed then.
-RECOVER_S: Final = 2.0
+RECOVER_S: Final = 5.0
 RECOVERIES: Final = 5
 STOP_DEADLINE_S: Final = 5
 #: A frozen daemon answers nothing; the bed's own questions give up after this.
@@ -184,11 +184,15 @@ class KeyringBed:
         """Put a new daemon in the place of any other; unlock it with the bed's password or another.
 
         Returns its process id once it owns the name. A wrong password leaves it locked and raises nothing.
-        Where somebody asks all the while, the bus may start one first: see `recover`.
+        Where somebody asks all the while, the bus may start one at the same time, to which ours gives way: then again.
         """
-        daemon = self._spawn(password)
-        self._wait_for(lambda: self.daemon_pid() == daemon.pid, "the daemon to own its name")
-        return daemon.pid
+        for _ in range(RECOVERIES):
+            daemon = self._spawn(password)
+            if self._comes(lambda pid=daemon.pid: self.daemon_pid() == pid, RECOVER_S):  # type: ignore[misc]
+                return daemon.pid
+            self._daemons.remove(daemon)
+            _end(daemon)
+        raise KeyringFailed(f"no daemon of ours came to own its name: {self._said()}")
 
     def recover(self) -> None:
         """Put a new daemon in the place of any other, or let the one that the bus started meanwhile be: unlocked."""
