@@ -229,10 +229,6 @@ class Machine:
         """Where a file lies that was written in it; what came with the base root lies elsewhere."""
         return self._folder / "upper" / path.lstrip("/")
 
-    def within(self, path: str) -> str:
-        """The path of a file or socket as the running machine has it."""
-        return f"/proc/{self._leader}/root{path}"
-
     def remove(self, path: str) -> None:
         """Delete a file or folder while the machine is off."""
         here, below = self.disk(path), any((layer / path.lstrip("/")).exists() for layer in self._layers)

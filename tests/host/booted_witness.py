@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import random
-import socket
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -39,6 +39,16 @@ Debian 12, {version}. Written by `FRESHD_RECORD=1 pytest tests/host/test_booted_
 cut of the power is SIGKILL to the machine's first process, at an instant drawn from a seed where nothing else is said.
 One account, strict rotation, tokens of a few seconds; five readers ask all the while and use each new token.
 
+"""
+ASK: Final = """
+import socket, sys
+line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+line.connect(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.read()
+line.sendall(f"POST /v1/vault/{sys.argv[2]} HTTP/1.1\\r\\nHost: freshd\\r\\nContent-Length: 0\\r\\n\\r\\n".encode())
+print("asked", flush=True)
+print(line.recv(65536).decode(), flush=True)
 """
 CROWD: Final = f"""
 [Unit]
@@ -104,9 +114,13 @@ class Witness:
 
     def cut_after(self, verb: str, seconds: float) -> None:
         """Cut the power so long after an operator asked for a verb of the vault."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-            line.connect(self.machine.within(SOCKET))
-            line.sendall(f"POST /v1/vault/{verb} HTTP/1.1\r\nHost: freshd\r\nContent-Length: 0\r\n\r\n".encode())
+        ask = ("/opt/freshd/bin/python3", "-c", ASK, SOCKET, verb)
+        with subprocess.Popen(self.machine.inside(*ask), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as asked:
+            assert asked.stdin is not None
+            assert asked.stdout is not None
+            assert asked.stdout.readline() == b"ready\n"
+            asked.stdin.close()
+            assert asked.stdout.readline() == b"asked\n"
             time.sleep(seconds)
             self.cut()
 

@@ -98,7 +98,7 @@ def test_with_a_wrong_credential_nothing_is_changed_and_the_right_one_goes_on(
     machine = witness.machine
     spoil, cause, remedy = WRONG[what]
     machine.run("systemctl", "stop", "freshd.socket", "freshd.service")
-    machine.run("cp", "-a", KEY, "/root/right-key")
+    machine.run("cp", "-a", KEY, "/srv/right-key")
     before = rows(machine)
     machine.run("sh", "-c", spoil)
     since = machine.now()
@@ -114,7 +114,7 @@ def test_with_a_wrong_credential_nothing_is_changed_and_the_right_one_goes_on(
     assert all(event["REMEDY"] for event in events)
     machine.run("systemctl", "stop", "freshd.socket", "freshd.service")
     assert rows(machine) == before
-    machine.run("mv", "/root/right-key", KEY)
+    machine.run("mv", "/srv/right-key", KEY)
     back_up(machine)
     witness.goes_on()
     line = next(line for line in told.splitlines() if cause in line)

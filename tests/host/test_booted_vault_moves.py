@@ -129,9 +129,9 @@ def test_a_backup_comes_to_another_machine_and_waits_there_for_a_word(witness: W
     service.ask("PATCH", "/policy", {"label": "mail", "access_s": LEASE_SECONDS})
     witness.goes_on()
     machine.run("freshd", "pause", "mail")  # what is renewed after the backup would be spent where it is restored
-    machine.write("/root/pass", PASSPHRASE + "\n")
-    machine.run("chmod", "600", "/root/pass")
-    machine.run("freshd", "vault", "backup", "/root/freshd.backup", "--passphrase-file", "/root/pass")
+    machine.write("/srv/pass", PASSPHRASE + "\n")
+    machine.run("chmod", "600", "/srv/pass")
+    machine.run("freshd", "vault", "backup", "/srv/freshd.backup", "--passphrase-file", "/srv/pass")
     machine.shut_down()
     refreshes = witness.counted("refreshes")
     with Machine(service.network, image=machine, booted=False) as other:
@@ -173,8 +173,8 @@ def become_another(machine: Machine, rng: random.Random) -> None:
 def restore(there: Witness) -> str:
     """The lines of the page; the power goes while the verb runs, and they are begun again."""
     machine = there.machine
-    machine.script("mkdir -p /mnt/stick && cp /root/freshd.backup /mnt/stick/")
-    machine.script("install -o freshd -m 0400 /root/pass /run/pass")
+    machine.script("mkdir -p /mnt/stick && cp /srv/freshd.backup /mnt/stick/")
+    machine.script("install -o freshd -m 0400 /srv/pass /run/pass")
     lines = install_block("restore", PAGE).splitlines()
     verb = next(n for n, line in enumerate(lines) if "vault restore" in line)
     lines[verb] = lines[verb].replace("--pty", "--pipe --wait") + " --passphrase-file /run/pass"
@@ -189,6 +189,6 @@ def restore(there: Witness) -> str:
         asked.wait(60)
         seen["after it" if machine.disk(f"{STATE}/journal.db").exists() else "before its end"] += 1
         machine.boot()
-        machine.script("install -o freshd -m 0400 /root/pass /run/pass")
+        machine.script("install -o freshd -m 0400 /srv/pass /run/pass")
     machine.script("\n".join(lines))
     return counted(seen)
