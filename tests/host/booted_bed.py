@@ -240,6 +240,16 @@ class Machine:
             here.parent.mkdir(parents=True, exist_ok=True)
             os.mknod(here, stat.S_IFCHR, os.makedev(0, 0))
 
+    def outside(self, pid: int) -> int:
+        """The number that a process of the machine has out here."""
+        space = Path(f"/proc/{self._leader}/ns/pid").readlink()
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                names = re.search(r"^NSpid:.*\s(\d+)$", (folder / "status").read_text(), re.MULTILINE)
+                if names and int(names[1]) == pid and (folder / "ns/pid").readlink() == space:
+                    return int(folder.name)
+        raise ProcessLookupError(pid)
+
     # -- commands in it -----------------------------------------------------------------------------------------------
 
     def inside(self, *words: str) -> list[str]:
