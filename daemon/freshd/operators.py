@@ -133,7 +133,8 @@ class Operators:
     async def _finish_escrow(self, account: str) -> None:
         """An answer in escrow is newer than the grant, which is spent: it is finished first (I5)."""
         supervisor = self._supervisor
-        standing = supervisor.state(account).standing
+        state = supervisor.state(account)
+        standing = replace(state.standing, paused=state.paused)  # an operator may have ended a pause meanwhile
         if standing.escrowed:
             meant = replace(standing, held_back=None, binding=supervisor.keeper(account).provider(account).binding)
             supervisor.post(account, Booted(meant, supervisor.vault.high_water))
@@ -165,7 +166,9 @@ class Operators:
             intent = Intent(secrets.token_hex(8), account, rung.name, standing.lineage, standing.generation, now)
             await supervisor.vault.intend(intent, {})
         await supervisor.vault.doubt(intent, {}, Line(now, "confirm", "rolled-back", standing.generation))
-        supervisor.post(account, Booted(replace(standing, held_back=None, intent=intent), supervisor.vault.high_water))
+        paused = supervisor.state(account).paused  # an operator may have ended a pause meanwhile
+        meant = replace(standing, held_back=None, intent=intent, paused=paused)
+        supervisor.post(account, Booted(meant, supervisor.vault.high_water))
 
     async def _newest(self, account: str, standing: Standing) -> Standing:
         """How the account stands once a later grant that the OS keyring holds was taken up."""

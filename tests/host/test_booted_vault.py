@@ -140,7 +140,7 @@ def rows(machine: Machine) -> str:
 # -- a full disk ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("block", [4096])
+@pytest.mark.parametrize("block", [4096, 1024])
 def test_a_disk_that_fills_and_a_boot_while_it_is_full_lose_nothing(
     witness: Witness, book: Book, tmp_path: Path, block: int
 ) -> None:

@@ -901,6 +901,20 @@ def test_the_doubt_of_a_confirmed_grant_survives_a_restart() -> None:
     assert second.state().standing.held_back is None
 
 
+def test_to_confirm_brings_no_pause_back_that_was_ended() -> None:
+    first = old_journal(mail=[])
+    first.live(lambda: first.desk.operate("pause", "mail", {}))
+    second = House(Person("mail"), disk=first.vault.disk, time=first.time)
+    second.vault.rolled_back = OLD
+
+    async def work() -> None:
+        await second.desk.operate("resume", "mail", {})
+        await second.desk.operate("confirm", "mail", {})
+        assert not second.state().paused
+
+    second.live(work)
+
+
 def test_I3_an_answer_left_in_the_escrow_of_an_old_journal_is_finished_when_it_is_confirmed() -> None:
     house = old_journal(mail=[])
     record = house.vault.disk.records["mail"]

@@ -39,6 +39,9 @@ from freshd.vault.settle import Desk, Settler, Shelf
 from freshd.vault.statedir import BALLAST_FILE, JOURNAL_FILE, RESTORING_FILE
 from freshd.vault.writer import Writer
 
+SHARED_BYTES: Final = 256 * 1024
+"""SQLite maps its shared memory (`-shm`) and touches one byte of each 4 KiB: where blocks are smaller the rest are
+holes, and a hole that the disk has no room for ends the process with SIGBUS, which nothing can catch."""
 LAST_WORDS_SECONDS: Final = 2.0
 """How long a clean stop waits for the anchor: a hung keyring must not turn it into a kill."""
 
@@ -148,6 +151,8 @@ class Opening:
         statedir.prepare(self._setup.state_dir)
         self._lock.take()
         self._must_not_have_vanished()
+        if shutil.disk_usage(self._setup.state_dir).free < SHARED_BYTES:
+            self._ballast.release()
         try:
             self._begin_journal()
         except StoreError:

@@ -348,5 +348,5 @@ def remedies(target: Custodian) -> list[str]:
         f"systemd-creds decrypt --name={follows} {folder}/{follows} - | {sealed_anew}",
         f"mv {folder}/{first}.new {folder}/{first}",
         "systemctl restart freshd",
-        f"then, once freshd is up: rm {folder}/{follows}",
+        f"then, once freshd is up: sync; rm {folder}/{follows}",
     ]
