@@ -192,6 +192,7 @@ class KeyringBed:
                 return daemon.pid
             self._daemons.remove(daemon)
             _end(daemon)
+            self.kill()  # the one that the bus started: it is not replaced while it has no control socket
         raise KeyringFailed(f"no daemon of ours came to own its name: {self._said()}")
 
     def recover(self) -> None:
