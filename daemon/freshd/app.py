@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,17 +18,16 @@ from typing import Final
 from freshd.alarms import JobAlarms
 from freshd.api.listen import Place, inherited
 from freshd.api.server import Api
+from freshd.blueprint import env_files_of, members_of, policy_of, spoken_over
 from freshd.channels import registry as kinds
 from freshd.channels.dialer import Dialer
 from freshd.channels.links import Links as ChannelLinks
 from freshd.channels.run import Channels
 from freshd.clock import SystemClock
 from freshd.config import load
-from freshd.core.access import Policy
 from freshd.core.events import Event
 from freshd.core.reload import diff
-from freshd.core.settings import AccountSettings, ChannelSettings, EnvFileSettings, Settings
-from freshd.core.state import Plan
+from freshd.core.settings import ChannelSettings, Settings
 from freshd.custody import custody, os_keyring, recall
 from freshd.desk import Desk
 from freshd.errors import ConfigError, FreshdError
@@ -118,7 +116,7 @@ class Daemon:
 
     async def run(self, on_known: Callable[[], None] = lambda: None) -> int:
         """From the state lock to the last durable byte.  `on_known` is called once every account was looked at."""
-        members = self._members(self._settings)
+        members = members_of(self._settings, self._deps)
         asyncio.get_running_loop().set_exception_handler(self._on_bug)
         try:
             await self._supervisor.load()
@@ -204,7 +202,7 @@ class Daemon:
         try:
             fresh = await asyncio.to_thread(settings_of, self._path)
             changes = diff(self._settings, fresh)
-            members = self._members(fresh)
+            members = members_of(fresh, self._deps)
         except FreshdError as error:
             problems = "; ".join(error.problems) if isinstance(error, ConfigError) else ""
             self._tell(Event("config.refused", None, {"cause": error.cause, "problems": problems}, error.remedy))
@@ -270,42 +268,8 @@ class Daemon:
 
         return Links(self._clock, self._tell, desk.lease, held_since, self._vault.knew, adopt, supervisor.spawn)
 
-    def _members(self, settings: Settings) -> Sequence[Member]:
-        families: dict[str, list[AccountSettings]] = {}
-        for account in settings.accounts:
-            families.setdefault(account.family, []).append(account)
-        return [member_of(account, self._deps, families[account.family]) for account in settings.accounts]
-
     def _self_portrait(self, members: Sequence[Member]) -> dict[str, str | int | float | bool | None]:
         return {
             "accounts": len(members), "placement": self._placement, "custodian": self._custodian_name,
             "socket": str(self._settings.socket.path), "pid": os.getpid(), "locked": self._supervisor.locked,
         }  # fmt: skip
-
-
-def member_of(account: AccountSettings, deps: Deps, fellows: Sequence[AccountSettings]) -> Member:
-    """One account made ready.  Its jitter is a hash of its name: steady over restarts, spread over accounts.
-
-    fellows: the accounts of its family, or any that hold them
-    """
-    relatives = [other for other in fellows if other.family == account.family and other.name != account.name]
-    provider = registry.make(account, deps, relatives)
-    draw = zlib.crc32(account.name.encode()) / 2**32
-    plan = Plan(account.name, provider.ladder, provider.contract, account.margins, provider.binding, draw)
-    has_met = registry.kind_of(account.kind).has_met
-    return Member(plan, provider, account.kind, account.family or account.name, account.paused, has_met)
-
-
-def env_files_of(settings: Settings) -> Mapping[str, EnvFileSettings]:
-    """The .env files to be kept in step, by account."""
-    return {account.name: account.env_file for account in settings.accounts if account.env_file is not None}
-
-
-def spoken_over(*settings: Settings) -> frozenset[str]:
-    """The channels that the MQTT outlet speaks over, by any of these configurations."""
-    return frozenset(one.mqtt.channel for one in settings if one.mqtt is not None)
-
-
-def policy_of(settings: Settings, generation: int) -> Policy:
-    """Who may do what."""
-    return Policy({account.name: account.readers for account in settings.accounts}, settings.operators, generation)

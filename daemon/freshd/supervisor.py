@@ -37,7 +37,7 @@ from freshd.core.lifecycle import is_in_air
 from freshd.core.model import Standing
 from freshd.core.state import Phase, Plan, State
 from freshd.core.ways import reuse_of
-from freshd.errors import FreshdError, KeyringUnavailable, VaultLocked
+from freshd.errors import AlreadyRunning, FreshdError, KeyringUnavailable, VaultLocked
 from freshd.exchange import Exchange
 from freshd.flight import DEADLINE_SECONDS
 from freshd.herds import Herds
@@ -141,7 +141,10 @@ class Supervisor:
             self._boot_all()
 
     async def load(self) -> bool:
-        """Open the vault: False while its key is not there.  Raises every other FreshdError: those are final."""
+        """Open the vault: False while its key is not there.  Raises every other FreshdError: those are final, and told.
+
+        Who finds another freshd there says nothing in the log: nothing ails the vault.
+        """
         try:
             self.known = dict(await self.vault.open())
             self._paused = {name for name, standing in self.known.items() if standing.paused}
@@ -151,6 +154,11 @@ class Supervisor:
                 self.tell(Event("vault.locked", None, {"cause": error.cause}, error.remedy))
             self._told_locked = True
             return False
+        except AlreadyRunning:
+            raise
+        except FreshdError as error:
+            self.tell(Event("vault.unusable", None, {"type": error.type, "cause": error.cause}, error.remedy))
+            raise
         self.locked = False
         return True
 
@@ -247,7 +255,6 @@ class Supervisor:
             while not await self.load():  # noqa: ASYNC110 - nothing tells us that a keyring was unlocked
                 await asyncio.sleep(UNLOCK_SECONDS)
         except FreshdError as error:
-            self.tell(Event("vault.unusable", None, {"type": error.type, "cause": error.cause}, error.remedy))
             self.failed.set_result(error)
             return
         self._boot_all()

@@ -47,6 +47,7 @@ class TimedSupervisor(Supervisor):
     mark: Marks
 
     async def load(self) -> bool:
+        self.mark(PROVIDERS)  # they have just been made
         found = await super().load()
         self.mark(VAULT)
         return found
@@ -58,18 +59,12 @@ class TimedSupervisor(Supervisor):
 
 
 class TimedDaemon(Daemon):
-    """Marks the providers."""
+    """With a supervisor that marks."""
 
     def __init__(self, path: Path, settings: Settings, mark: Marks) -> None:
         super().__init__(path, settings, Hooks())
-        self._mark = mark
         self._supervisor.__class__ = TimedSupervisor
         self._supervisor.mark = mark  # type: ignore[attr-defined]
-
-    def _members(self, settings: Settings) -> Sequence[Member]:
-        made = super()._members(settings)
-        self._mark(PROVIDERS)
-        return made
 
 
 async def serve(path: Path, mark: Marks) -> int:

@@ -1,5 +1,6 @@
 """What is wrong with the state directory, the key or the keyring: named with its remedy, and left as it is."""
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -106,6 +107,10 @@ def test_what_is_wrong_with_the_vault_is_told_and_left_as_it_is(vault: Bed, name
     assert said.code == code
     assert cause in said.err
     assert remedy.format(state=vault.state) in said.err
+    events = [json.loads(line) for line in said.err.splitlines() if line.startswith("{")]
+    told = [event for event in events if event["event"] == "vault.unusable"]
+    assert len(told) == (code != 78)  # what ails the configuration is known before there is a log
+    assert all(cause in event["cause"] and remedy.format(state=vault.state) in event["remedy"] for event in told)
     assert digest(vault.folder) == before
     assert not vault.socket.exists()
 

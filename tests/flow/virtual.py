@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 from urllib.parse import parse_qsl, urlsplit
 
-from freshd.app import member_of
+from freshd.blueprint import member_of
 from freshd.config import load
 from freshd.core.events import Event
 from freshd.core.model import Secret

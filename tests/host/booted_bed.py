@@ -36,6 +36,7 @@ WHEELS: Final = "/wheels"
 COMMAND_SECONDS: Final = 180
 PATIENCE_SECONDS: Final = 120
 LOOK_SECONDS: Final = 0.05
+LAST_LINES: Final = 60
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 T = TypeVar("T")
 
@@ -264,8 +265,15 @@ class Machine:
         run = subprocess.run(
             self.inside(*words), input=given, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
         )
-        assert not check or run.returncode == 0, f"{words}: {run.returncode}\n{run.stdout}\n{run.stderr}"
+        if check and run.returncode:
+            raise AssertionError(f"{words}: {run.returncode}\n{run.stdout}\n{run.stderr}{self._last_words(words)}")
         return run
+
+    def _last_words(self, words: tuple[str, ...]) -> str:
+        """What the units that a systemctl names wrote last: what it says of a failure itself names no cause."""
+        units = [f"--unit={word}" for word in words[2:]] if words[0] == "systemctl" else []
+        show = ("journalctl", "--quiet", "--output=short-precise", f"--lines={LAST_LINES}", *units)
+        return self.run(*show, check=False).stdout if units else ""
 
     def script(self, text: str, *before: str) -> str:
         """Run lines of shell in the source tree, ending at the first that fails; `before` stands before the shell."""

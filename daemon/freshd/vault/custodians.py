@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from freshd.errors import ConfigError, VaultLocked
+from freshd.errors import ConfigError, StoreError, VaultLocked
+from freshd.ports import Custodian
 from freshd.vault.keys import KEY_ENTRY, NEXT_ENTRY
 from freshd.vault.seal import KEY_BYTES
-from freshd.vault.statedir import look_at, sync_folder, words_of
+from freshd.vault.statedir import look_at, must_be_plain, sync_folder, words_of
 
+CREDENTIALS: Final = "/etc/credstore.encrypted"
 _KEY_NAME: Final = re.compile("[0-9a-f]{16}")
 MOST_BYTES: Final = 4096
 """A credential larger than this is no key."""
@@ -46,14 +47,17 @@ class KeyFile:
         if path is None:
             return None
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError:
             return None
         except OSError as error:
             cause = f"the key file {path} cannot be read: {words_of(error)}"
             raise VaultLocked(cause, look_at(path)) from None
         with os.fdopen(descriptor, "rb") as file:
-            _must_be_ours(path, os.fstat(descriptor))
+            try:
+                must_be_plain(path, os.fstat(descriptor))
+            except StoreError as error:
+                raise VaultLocked(f"the key file {error.cause}", error.remedy) from None
             return file.read(MOST_BYTES).decode("ascii", "replace")
 
     def _place(self, entry: str) -> Path | None:
@@ -115,16 +119,6 @@ class KeyFile:
             ) from None
 
 
-def _must_be_ours(path: Path, status: os.stat_result) -> None:
-    if status.st_uid != os.geteuid():
-        raise VaultLocked(
-            f"the key file {path} belongs to user id {status.st_uid}, not to {os.geteuid()}",
-            f"chown {os.geteuid()} {path}",
-        )
-    if stat.S_IMODE(status.st_mode) & 0o077:
-        raise VaultLocked(f"the key file {path} is open to other users", f"chmod 600 {path}")
-
-
 class SystemdCredential:
     """`$CREDENTIALS_DIRECTORY/NAME`: 32 raw bytes, or hex or base64 of them.  Read only.
 
@@ -160,3 +154,32 @@ class SystemdCredential:
 
     def drop(self, service: str, entry: str) -> None:
         """Nothing: credentials are taken away in the unit."""
+
+
+def makings(target: Custodian, *, follows: bool) -> list[str]:
+    """The commands by which a person gives a key to the unit."""
+    if not isinstance(target, SystemdCredential):
+        return []
+    name = f"{target.credential}-next" if follows else target.credential
+    sealed = f"systemd-creds encrypt --with-key=host --name={name} - {CREDENTIALS}/{name}"
+    return [
+        f"head -c 32 /dev/urandom | {sealed}",
+        f"LoadCredentialEncrypted={name} in the unit (systemctl edit freshd)",
+        "systemctl restart freshd",
+        "then the same verb again",
+    ]
+
+
+def remedies(target: Custodian) -> list[str]:
+    """The commands by which a person puts the key that follows in the place of the first; none for other custodians."""
+    if not isinstance(target, SystemdCredential):
+        return []
+    first, follows = target.credential, f"{target.credential}-next"
+    folder = CREDENTIALS
+    sealed_anew = f"systemd-creds encrypt --with-key=host --name={first} - {folder}/{first}.new"
+    return [
+        f"systemd-creds decrypt --name={follows} {folder}/{follows} - | {sealed_anew}",
+        f"mv {folder}/{first}.new {folder}/{first}",
+        "systemctl restart freshd",
+        f"then, once freshd is up: sync; rm {folder}/{follows}",
+    ]

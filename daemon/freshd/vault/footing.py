@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from freshd.errors import FreshdError, StoreError
-from freshd.vault.statedir import look_at, sync_folder, words_of
+from freshd.vault.shared_memory import SharedMemory
+from freshd.vault.statedir import look_at, sync_file, sync_folder, words_of
 
 FDS: Final = Path("/proc/self/fd")
 O_PATH: Final = getattr(os, "O_PATH", None)
@@ -86,6 +87,7 @@ class Footing:
         self._log = path.with_name(f"{path.name}-wal")
         self._lock = lock
         self._held: list[Held] = []
+        self._memory = SharedMemory(path)
         self.epoch = 0
 
     def note(self) -> None:
@@ -94,6 +96,11 @@ class Footing:
         for path in (self._path, self._log):
             with contextlib.suppress(OSError):
                 self._held.append(_hold(path))
+        self._memory.make_room()
+
+    def close(self) -> None:
+        """No connection to the journal is left in this process."""
+        self._memory.close()
 
     def must_hold(self, commits: int) -> None:
         """Raises StoreError where a process that died had come further than what was found."""
@@ -195,7 +202,7 @@ class Footing:
         with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as copy:
             copy.execute("PRAGMA synchronous = FULL")
             connection.backup(copy)
-        _sync(new)
+        sync_file(new)
         for stale in (self._log, self._path.with_name(f"{self._path.name}-shm")):
             stale.unlink(missing_ok=True)  # of the deleted one: its content is in the copy, and would be applied to it
         os.link(new, self._path)  # unlike a rename it never replaces
@@ -208,14 +215,6 @@ def _empty_log(connection: sqlite3.Connection) -> None:
     (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     if busy:
         raise sqlite3.OperationalError("the log is being read")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _hold(path: Path) -> Held:

@@ -36,12 +36,10 @@ from freshd.vault.journal import Journal
 from freshd.vault.reader import Reader
 from freshd.vault.seal import Seal
 from freshd.vault.settle import Desk, Settler, Shelf
+from freshd.vault.shared_memory import SHARED_BYTES
 from freshd.vault.statedir import BALLAST_FILE, JOURNAL_FILE, RESTORING_FILE
 from freshd.vault.writer import Writer
 
-SHARED_BYTES: Final = 256 * 1024
-"""SQLite maps its shared memory (`-shm`) and touches one byte of each 4 KiB: where blocks are smaller the rest are
-holes, and a hole that the disk has no room for ends the process with SIGBUS, which nothing can catch."""
 LAST_WORDS_SECONDS: Final = 2.0
 """How long a clean stop waits for the anchor: a hung keyring must not turn it into a kill."""
 
@@ -111,9 +109,9 @@ class Opening:
         self._ballast = Ballast(setup.state_dir / BALLAST_FILE)
         self._begun = False
         self._unsealed: Unsealed | None = None
-        footing = Footing(self._path, self._lock)
-        self.writer = Writer(self._path, self._ballast, setup.trace, inline=setup.inline, footing=footing)
-        self.reader = Reader(self._path, inline=setup.inline, footing=footing)
+        self._footing = Footing(self._path, self._lock)
+        self.writer = Writer(self._path, self._ballast, setup.trace, inline=setup.inline, footing=self._footing)
+        self.reader = Reader(self._path, inline=setup.inline, footing=self._footing)
         self.care = Care(self)
 
     @property
@@ -250,6 +248,7 @@ class Opening:
         if self._begun:
             await self.reader.stop()
             await self.writer.stop()
+        self._footing.close()
         self._begun = False
         self._lock.release()
 

@@ -30,7 +30,7 @@ from typing import Final, Protocol, runtime_checkable
 from freshd.errors import FreshdError, NotPossible, VaultForeign, VaultLocked
 from freshd.ports import Custodian
 from freshd.vault import names, reseal
-from freshd.vault.custodians import SystemdCredential
+from freshd.vault.custodians import makings, remedies
 from freshd.vault.keys import KEY_ENTRY, NEXT_ENTRY, Places, entry_of, given_key, service_of
 from freshd.vault.names import Named, Names
 from freshd.vault.reader import Reader
@@ -39,7 +39,6 @@ from freshd.vault.seal import Key, Seal, new_key, parse_key
 from freshd.vault.writer import Writer
 
 NO_LIMIT: Final = -1
-CREDENTIALS: Final = "/etc/credstore.encrypted"
 
 
 @runtime_checkable
@@ -321,32 +320,3 @@ def _not_given(target: Custodian, *, stays: bool) -> NotPossible:
         f"{target.name} can be written by you alone, and no {what} was given there; nothing was changed",
         "; ".join(makings(target, follows=stays)),
     )
-
-
-def makings(target: Custodian, *, follows: bool) -> list[str]:
-    """The commands by which a person gives a key to the unit."""
-    if not isinstance(target, SystemdCredential):
-        return []
-    name = f"{target.credential}-next" if follows else target.credential
-    sealed = f"systemd-creds encrypt --with-key=host --name={name} - {CREDENTIALS}/{name}"
-    return [
-        f"head -c 32 /dev/urandom | {sealed}",
-        f"LoadCredentialEncrypted={name} in the unit (systemctl edit freshd)",
-        "systemctl restart freshd",
-        "then the same verb again",
-    ]
-
-
-def remedies(target: Custodian) -> list[str]:
-    """The commands by which a person puts the key that follows in the place of the first; none for other custodians."""
-    if not isinstance(target, SystemdCredential):
-        return []
-    first, follows = target.credential, f"{target.credential}-next"
-    folder = CREDENTIALS
-    sealed_anew = f"systemd-creds encrypt --with-key=host --name={first} - {folder}/{first}.new"
-    return [
-        f"systemd-creds decrypt --name={follows} {folder}/{follows} - | {sealed_anew}",
-        f"mv {folder}/{first}.new {folder}/{first}",
-        "systemctl restart freshd",
-        f"then, once freshd is up: sync; rm {folder}/{follows}",
-    ]

@@ -72,11 +72,7 @@ def prepare(folder: Path) -> None:
         raise StoreError(
             f"the state directory {folder} cannot be made: {error.strerror}", f"install -d -m 700 {folder}"
         ) from None
-    if status.st_uid != os.geteuid():
-        raise StoreError(
-            f"the state directory {folder} belongs to user id {status.st_uid}, not to {os.geteuid()}",
-            f"chown {os.geteuid()} {folder}",
-        )
+    _must_be_ours("the state directory ", folder, status)
     if stat.S_IMODE(status.st_mode) & 0o022:
         raise StoreError(f"others may write to the state directory {folder}", f"chmod 700 {folder}")
     system = file_system(folder, MOUNTS)
@@ -117,13 +113,17 @@ def must_be_plain(path: Path, status: os.stat_result) -> None:
     """Raises StoreError for anything but a plain file of ours alone."""
     if not stat.S_ISREG(status.st_mode):
         raise StoreError(f"{path} is {_kind_of(status.st_mode)}, no plain file", look_at(path.parent))
-    if status.st_uid != os.geteuid():
-        raise StoreError(
-            f"{path} belongs to user id {status.st_uid}, not to {os.geteuid()}",
-            f"run freshd as its owner, or: chown {os.geteuid()} {path}",
-        )
+    _must_be_ours("", path, status)
     if stat.S_IMODE(status.st_mode) & 0o077:
         raise StoreError(f"{path} is open to other users", f"chmod 600 {path}")
+
+
+def _must_be_ours(what: str, path: Path, status: os.stat_result) -> None:
+    if status.st_uid != os.geteuid():
+        raise StoreError(
+            f"{what}{path} belongs to user id {status.st_uid}, not to {os.geteuid()}",
+            f"run freshd as its owner, or: chown {os.geteuid()} {path}",
+        )
 
 
 def _kind_of(mode: int) -> str:
@@ -138,7 +138,16 @@ def look_at(path: Path) -> str:
 
 def sync_folder(folder: Path) -> None:
     """Make the names in that folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync(folder, os.O_DIRECTORY)
+
+
+def sync_file(path: Path) -> None:
+    """Make what stands in that file durable."""
+    _sync(path, os.O_NOFOLLOW)
+
+
+def _sync(path: Path, kind: int) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | kind)
     try:
         os.fsync(descriptor)
     finally:

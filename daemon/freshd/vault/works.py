@@ -18,10 +18,10 @@ from freshd.core.events import Event
 from freshd.errors import FreshdError, NotPossible
 from freshd.ports import Custodian
 from freshd.vault.anchor import ANCHOR_ENTRY
-from freshd.vault.custodians import KeyFile, SystemdCredential
+from freshd.vault.custodians import KeyFile, SystemdCredential, remedies
 from freshd.vault.moving import Homecoming, Leaving, must_keep_grants
 from freshd.vault.names import Names
-from freshd.vault.rekey import Bench, Rekey, remedies
+from freshd.vault.rekey import Bench, Rekey
 from freshd.vault.settle import Shelf
 
 if TYPE_CHECKING:
