@@ -1,6 +1,5 @@
 """Identity and rules: asked for every request; what may not be had looks like what is not there (I12)."""
 
-import asyncio
 import json
 import os
 
@@ -8,7 +7,7 @@ import pytest
 
 from freshd.core.access import Identity, Policy, Readers
 from tests.api.conftest import Start
-from tests.api.world import UID, Wire, World, get
+from tests.api.world import UID, Wire, World, get, hang_up_on
 
 
 @pytest.mark.parametrize(
@@ -100,15 +99,7 @@ async def test_a_unit_is_learnt_where_a_rule_is_about_units(world: World, wire: 
 
 
 async def test_operators_verbs_go_on_when_they_hang_up(world: World, wire: Wire) -> None:
-    world.allow(operator=True)
-    world.tokens.gate = asyncio.Event()
-    await wire.send(b'POST /v1/accounts/mail/pause HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n{"a":1}')
-    other = await Wire.open(world.path)
-    await other.get("/healthz")
-    wire.close()
-    await other.get("/healthz")
-    world.tokens.gate.set()
-    await world.tokens.operated.wait()
+    await hang_up_on(world, wire, "/v1/accounts/mail/pause", b'{"a":1}')
     assert world.tokens.operations == [("pause", "mail", {"a": 1})]
 
 

@@ -1,11 +1,9 @@
 """Verbs on the vault as a whole: for operators and nobody else."""
 
-import asyncio
-
 import pytest
 
 from freshd.api.routes import VAULT_VERBS
-from tests.api.world import Wire, World
+from tests.api.world import Wire, World, hang_up_on
 
 
 @pytest.mark.parametrize("verb", sorted(VAULT_VERBS))
@@ -33,13 +31,5 @@ async def test_verbs_of_accounts_are_none_of_the_vault_s_and_the_reverse(world: 
 
 
 async def test_a_verb_goes_on_when_its_caller_hangs_up(world: World, wire: Wire) -> None:
-    world.allow(operator=True)
-    world.tokens.gate = asyncio.Event()
-    await wire.send(b"POST /v1/vault/rotate-key HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
-    other = await Wire.open(world.path)
-    await other.get("/healthz")
-    wire.close()
-    await other.get("/healthz")
-    world.tokens.gate.set()
-    await world.tokens.operated.wait()
+    await hang_up_on(world, wire, "/v1/vault/rotate-key", b"{}")
     assert [one for one, _, _ in world.tokens.operations] == ["rotate-key"]

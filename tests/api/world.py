@@ -204,9 +204,7 @@ class Wire:
         return await self.reply()
 
     async def post(self, target: str, body: bytes = b"") -> Reply:
-        await self.send(
-            b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (target.encode(), len(body), body)
-        )
+        await self.send(post(target, body))
         return await self.reply()
 
     async def ended(self) -> bytes:
@@ -223,6 +221,23 @@ class Wire:
 
     def close(self) -> None:
         self.writer.close()
+
+
+async def hang_up_on(world: World, wire: Wire, target: str, body: bytes) -> None:
+    """An operator asks for a verb and is gone while it is carried out; returns once it was."""
+    world.allow(operator=True)
+    world.tokens.gate = asyncio.Event()
+    await wire.send(post(target, body))
+    other = await Wire.open(world.path)
+    await other.get("/healthz")
+    wire.close()
+    await other.get("/healthz")
+    world.tokens.gate.set()
+    await world.tokens.operated.wait()
+
+
+def post(target: str, body: bytes = b"") -> bytes:
+    return b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (target.encode(), len(body), body)
 
 
 def get(target: str, *headers: str) -> bytes:

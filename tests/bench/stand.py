@@ -22,8 +22,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from freshd.clock import SystemClock
 from freshd.core.contract import Contract
@@ -33,7 +32,7 @@ from freshd.core.profile import Margins
 from freshd.ports import Line
 from freshd.vault import JournalVault, KeyFile, Setup
 from tests.bench.service import PADDING
-from tests.crash.scene import Process
+from tests.crash.scene import Ground, Process
 from tests.crash.services import ROOT
 
 FRESHD: Final = str(Path(sys.executable).with_name("freshd"))
@@ -77,22 +76,18 @@ def name_of(number: int) -> str:
 
 
 @dataclass
-class Stand:
-    """A context manager.  `keyring`: what a daemon needs to find its keyring; grants rest there then."""
+class Stand(Ground):
+    """A daemon's folder.  `keyring`: what a daemon needs to find its keyring; grants rest there then."""
 
     keyring: Mapping[str, str] | None = None
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="freshd-bench-")))
     log_level: str = "info"
-    _processes: list[Process] = field(default_factory=list)
 
-    def __enter__(self) -> Self:
-        return self
+    def __post_init__(self) -> None:
+        super().__init__()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for process in self._processes:
-            process.kill()
+    def leave(self, *, failed: bool) -> None:
+        """Remove the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
@@ -151,9 +146,7 @@ class Stand:
 
     def start(self, command: list[str]) -> Process:
         """A daemon by another command."""
-        process = Process(command, self.env, self.log, self.socket)
-        self._processes.append(process)
-        return process
+        return self.begin(command, self.env, self.log, self.socket)
 
 
 def _accounts(cast: Cast) -> Iterable[str]:

@@ -58,8 +58,7 @@ print("sandbox-secret")
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        sandbox.ask("PATCH", "/policy", {"access_s": 3600})
+    with Sandbox(access_seconds=3600) as sandbox:
         yield sandbox
 
 

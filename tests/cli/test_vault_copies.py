@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import getpass
 import json
+import os
+import socket
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,6 +86,34 @@ def test_a_backup_is_made_told_of_and_restored(run: Run, keys: tuple[Path, Path]
     assert run("verify").exit_code == 0
 
 
+def test_a_backup_comes_to_where_a_first_start_has_been_and_not_to_where_something_is(
+    run: Run, keys: tuple[Path, Path], tmp_path: Path
+) -> None:
+    run("init")
+    run("backup", tmp_path / "copy", "--key-file", keys[0])
+    words = ("restore", tmp_path / "copy", "--key-file", keys[0])
+    (tmp_path / "state").rename(tmp_path / "gone")
+    empty = json.loads(run("init", "--json").stdout)["vault"]
+    done = run(*words)
+    assert done.exit_code == 0, done.stderr
+    [aside] = (tmp_path / "state").glob("journal.db.replaced-20*")
+    assert f"aside     {aside}\n          an empty vault ({empty[:8]})" in done.stdout
+    again = run(*words)
+    assert (again.exit_code, "this very backup" in again.stderr, "--replace" in again.stderr) == (65, True, True)
+    assert "an empty vault" not in run(*words, "--replace").stdout
+    for path in (tmp_path / "state").iterdir():
+        path.unlink()
+    told = {"vault": json.loads(run("init", "--json").stdout)["vault"]}
+    with sqlite3.connect(tmp_path / "state" / "journal.db") as db:
+        db.execute("INSERT INTO pace VALUES ('mail/refresh', '{}')")
+    refused = run(*words)
+    assert (refused.exit_code, told["vault"][:8] in refused.stderr) == (76, True)
+    with sqlite3.connect(tmp_path / "state" / "journal.db") as db:
+        db.execute("DELETE FROM pace")
+    db.close()
+    assert json.loads(run(*words, "--json").stdout)["empty"] == told["vault"]
+
+
 def test_a_file_that_is_there_is_replaced_only_when_that_is_said(
     run: Run, keys: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -117,10 +149,10 @@ def test_a_disk_that_gives_back_something_else_makes_no_backup(
     run("init")
     write = deposit._write
 
-    def rot(new: Path, pieces: Iterable[bytes]) -> None:
-        write(new, pieces)
-        content = new.read_bytes()
-        new.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    def rot(descriptor: int, pieces: Iterable[bytes]) -> None:
+        write(descriptor, pieces)
+        end = os.fstat(descriptor).st_size - 1
+        os.pwrite(descriptor, bytes([os.pread(descriptor, 1, end)[0] ^ 1]), end)
 
     monkeypatch.setattr(deposit, "_write", rot)
     assert run("backup", tmp_path / "copy", "--key-file", keys[0]).exit_code == 74
@@ -166,6 +198,68 @@ def test_a_passphrase_is_typed_twice_and_opens(run: Run, tmp_path: Path, monkeyp
     assert run("restore", tmp_path / "copy", "--replace").exit_code == 76
     assert run("restore", tmp_path / "copy", "--replace").exit_code == 0
     assert "horse" not in made.output
+
+
+@pytest.fixture(params=["named pipe", "socket", "directory", "device"])
+def odd(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Path, str]]:
+    """A place that is no plain file, and what it is; nobody ever writes into it."""
+    path, kind = tmp_path / "odd", str(request.param)
+    with socket.socket(socket.AF_UNIX) as held:
+        if kind == "named pipe":
+            os.mkfifo(path, 0o600)
+        elif kind == "socket":
+            held.bind(str(path))
+        elif kind == "directory":
+            path.mkdir()
+        yield Path("/dev/zero") if kind == "device" else path, f"is a {kind}, no plain file"
+
+
+@pytest.mark.timeout(60)
+def test_no_file_that_is_named_makes_a_command_wait(
+    run: Run, keys: tuple[Path, Path], tmp_path: Path, odd: tuple[Path, str]
+) -> None:
+    run("init")
+    assert run("backup", tmp_path / "copy", "--key-file", keys[0]).exit_code == 0
+    key = ("--key-file", keys[0])
+    asked = [
+        ("backup", odd[0], *key),
+        ("backup", odd[0], *key, "--force"),
+        ("backup", tmp_path / "new", "--key-file", odd[0]),
+        ("backup", tmp_path / "new", "--passphrase-file", odd[0]),
+        ("restore", odd[0], *key, "--replace"),
+        ("restore", tmp_path / "copy", "--key-file", odd[0], "--replace"),
+    ]
+    for words in asked:
+        done = run(*words)
+        assert (done.exit_code, odd[1] in done.stderr, "remedy: name a" in done.stderr) == (65, True, True), words
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.timeout(60)
+def test_a_pipe_that_the_shell_hands_over_is_read_to_its_end(run: Run, tmp_path: Path) -> None:
+    """As `<(COMMAND)` does it: the command may write more than a pipe holds, and later than it is looked at."""
+    handed: list[int] = []
+
+    def write(start: int, content: bytes) -> None:
+        with os.fdopen(start, "wb") as pipe:
+            pipe.write(content)
+
+    def piped(content: bytes) -> Path:
+        end, start = os.pipe()
+        handed.append(end)
+        assert fcntl.fcntl(start, fcntl.F_SETPIPE_SZ, 4096) == 4096
+        writing.submit(write, start, content)
+        return Path(f"/dev/fd/{end}")
+
+    run("init")
+    with ThreadPoolExecutor(3) as writing:
+        phrase = b"correct horse\n"
+        assert run("backup", tmp_path / "copy", "--passphrase-file", piped(phrase)).exit_code == 0
+        copy = (tmp_path / "copy").read_bytes()
+        done = run("restore", piped(copy), "--passphrase-file", piped(phrase), "--replace")
+        assert (done.exit_code, len(copy) > 4096) == (0, True), done.stderr
+    for end in handed:
+        os.close(end)
 
 
 class Terminal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -405,6 +406,32 @@ async def test_a_log_that_a_kill_has_left_goes_with_its_journal(bed: Bed, tmp_pa
     vault = await bed.open()
     assert (await vault.read("a")).lease == lease("a", generation=1)
     await asyncio.gather(vault.aclose())
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", ["journal.db", "journal.db-wal", "journal.db-shm", "ballast"])
+async def test_a_named_pipe_in_the_way_holds_no_restore_up(tmp_path: Path, name: str) -> None:
+    bed = Bed(tmp_path / "state", "sealed", KeyFile(tmp_path / "key"))
+    content = await full(bed)
+    (bed.folder / name).unlink(missing_ok=True)
+    os.mkfifo(bed.folder / name, 0o600)
+    await restore(bed, content, replace=True)
+    vault = await bed.open()
+    assert (await vault.read("a")).grant == grant("canary-refresh-1")
+    await bed.aclose()
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", ["lock", "journal.db.restoring"])
+async def test_a_named_pipe_where_a_restore_must_write_is_named_and_left(tmp_path: Path, name: str) -> None:
+    bed = Bed(tmp_path / "state", "sealed", KeyFile(tmp_path / "key"))
+    content = await full(bed)
+    (bed.folder / name).unlink(missing_ok=True)
+    os.mkfifo(bed.folder / name, 0o600)
+    error = await refused(bed, content, replace=True)
+    assert isinstance(error, StoreError)
+    assert f"{name} is a named pipe" in error.cause
+    assert (bed.folder / name).is_fifo()
 
 
 async def test_a_backup_from_after_a_rotation_of_the_key_opens_elsewhere(bed: Bed, tmp_path: Path) -> None:

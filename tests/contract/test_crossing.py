@@ -33,14 +33,6 @@ from tests.flow.bed import soon
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    (tmp_path / "world").mkdir()
-    world = World(tmp_path / "world")
-    yield world
-    await world.aclose()
-
-
-@pytest.fixture
 async def sealed(tmp_path: Path) -> AsyncIterator[Bed]:
     """A key file, and no anchor."""
     bed = Bed(tmp_path / "state", "sealed", KeyFile(tmp_path / "key"))
@@ -355,20 +347,25 @@ async def test_I5_a_backup_at_rest_does_not_make_up_for_commits_that_are_missing
         await sealed.vault().open()
 
 
+async def with_another_journal_in_the_place(bed: Bed, tmp_path: Path, later: int) -> JournalVault:
+    """An open vault whose files were replaced by a journal that is so many exchanges older."""
+    vault = await bed.open()
+    await enrolled(bed, vault, "a")
+    await vault.aclose()
+    shutil.copy(bed.folder / "journal.db", tmp_path / "old.db")
+    vault = await bed.open()
+    for _ in range(later):
+        await renewed(vault, "a", "later")
+    for name in ("journal.db", "journal.db-wal", "journal.db-shm"):
+        (bed.folder / name).unlink()
+    shutil.copy(tmp_path / "old.db", bed.folder / "journal.db")
+    return vault
+
+
 async def test_I5_a_stop_does_not_call_another_journal_whole_that_lies_in_the_place(
     sealed: Bed, tmp_path: Path
 ) -> None:
-    vault = await sealed.open()
-    await enrolled(sealed, vault, "a")
-    await vault.aclose()
-    shutil.copy(sealed.folder / "journal.db", tmp_path / "old.db")
-    vault = await sealed.open()
-    for _ in range(3):
-        await renewed(vault, "a", "later")
-    for name in ("journal.db", "journal.db-wal", "journal.db-shm"):
-        (sealed.folder / name).unlink()
-    shutil.copy(tmp_path / "old.db", sealed.folder / "journal.db")
-    await vault.aclose()
+    await (await with_another_journal_in_the_place(sealed, tmp_path, later=3)).aclose()
     with pytest.raises(StoreError, match="lacks the last"):
         await sealed.vault().open()
 
@@ -376,15 +373,7 @@ async def test_I5_a_stop_does_not_call_another_journal_whole_that_lies_in_the_pl
 async def test_a_backup_is_none_of_a_journal_that_lies_in_the_place_of_the_open_one(
     sealed: Bed, tmp_path: Path
 ) -> None:
-    vault = await sealed.open()
-    await enrolled(sealed, vault, "a")
-    await vault.aclose()
-    shutil.copy(sealed.folder / "journal.db", tmp_path / "old.db")
-    vault = await sealed.open()
-    await renewed(vault, "a", "later")
-    for name in ("journal.db", "journal.db-wal", "journal.db-shm"):
-        (sealed.folder / name).unlink()
-    shutil.copy(tmp_path / "old.db", sealed.folder / "journal.db")
+    vault = await with_another_journal_in_the_place(sealed, tmp_path, later=1)
     with pytest.raises(StoreError, match="another file"):
         await copied(vault)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,8 @@ import pytest
 from freshd.core.model import Change
 from freshd.errors import ConfigError, NotPossible, VaultLocked
 from freshd.vault import JournalVault, Placement
+from freshd.vault.anchor import ANCHOR_ENTRY, Anchor
+from freshd.vault.codec import to_bytes
 from freshd.vault.keys import KEY_ENTRY
 from tests.contract.rekey_bed import KEPT, Camera, World, check, fill, heads, named_in, spoil, until_free
 from tests.contract.vault_bed import exchange, grant, lease
@@ -30,14 +32,6 @@ MOVES: Sequence[tuple[Way, Way]] = [
 IDS = [f"{a}-{b}-to-{c}-{d}" for (a, b), (c, d) in MOVES]
 SOME = [0, 2, 3, 6]
 """Where every step is looked at: home and out, with the key and without, and from keyring to keyring."""
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    (tmp_path / "world").mkdir()
-    world = World(tmp_path / "world")
-    yield world
-    await world.aclose()
 
 
 def resting(world: World) -> set[str]:
@@ -245,3 +239,96 @@ async def test_what_waited_to_settle_does_not_once_it_is_called_home(world: Worl
     await soon(lambda: not settler._jobs)
     await check(vault, has_broken=False)
     is_there(world, ("sealed", "drawer"), spoilt=False)
+
+
+# -- the anchor goes with the key --------------------------------------------------------------------------------------
+
+
+def anchored_in(world: World) -> set[str]:
+    """The keyrings that hold an anchor."""
+    return {name for name, drawer in world.drawers.items() if ANCHOR_ENTRY in {entry for _, entry in drawer.entries}}
+
+
+LEAVING: Sequence[tuple[Way, Way, bool]] = [
+    (*MOVES[2], False),
+    (*MOVES[6], False),
+    (("sealed", "drawer"), ("sealed", "other"), False),
+    (("sealed", "drawer"), ("sealed", "other"), True),
+]
+LEAVING_IDS = ["to-a-file", "to-another-keyring", "the-key-alone", "the-old-key-is-kept"]
+
+
+@pytest.mark.parametrize(("way", "meant", "spoilt"), LEAVING, ids=LEAVING_IDS)
+async def test_killed_at_any_step_a_move_leaves_no_anchor_behind(
+    world: World, tmp_path: Path, way: Way, meant: Way, spoilt: bool
+) -> None:
+    world.trace = camera = Camera(world, tmp_path)
+    vault = await filled(world, way, meant, spoilt=spoilt)
+    assert anchored_in(world) == {"drawer"}
+    camera.shots.clear()
+    await vault.care.verbs["move"]({})
+    expected = {meant[1]} & {"other"}
+    assert anchored_in(world) == expected
+    await vault.aclose()
+    assert anchored_in(world) == expected
+    for point, shot in camera.shots.items():
+        await world.back_to(shot)
+        again = await world.open(meant[0], world.custodian(meant[1]))
+        assert again.rolled_back is None, point
+        await until_free(again)
+        await again.aclose()
+        assert anchored_in(world) == expected, point
+        again = await world.open(meant[0], world.custodian(meant[1]))
+        assert again.rolled_back is None, point
+
+
+async def test_an_anchor_that_was_left_behind_once_holds_nothing_back_when_the_key_returns(
+    world: World, tmp_path: Path
+) -> None:
+    way, meant = MOVES[6]
+    world.trace = camera = Camera(world, tmp_path)
+    vault = await filled(world, way, meant, spoilt=False)
+    service = next(service for service, entry in world.drawer().entries if entry == ANCHOR_ENTRY)
+    (tmp_path / "again").mkdir()
+    text = to_bytes(Anchor(vault._open().places.vault, 10**6, "", "another branch")).decode()
+    world.drawer("other").put(service, ANCHOR_ENTRY, text)
+    camera.shots.clear()
+    await vault.care.verbs["move"]({})
+    for point, shot in camera.shots.items():
+        await world.back_to(shot)
+        again = await world.open(meant[0], world.custodian(meant[1]))
+        assert again.rolled_back is None, point
+        await until_free(again)
+        await again.aclose()
+        assert (await world.open(meant[0], world.custodian(meant[1]))).rolled_back is None, point
+    await world.back_to(camera.shots["key-chosen"])
+    world.trace = second = Camera(world, tmp_path / "again")
+    await until_free(await world.open(meant[0], world.custodian(meant[1])))
+    for point, shot in second.shots.items():  # killed a second time
+        await world.back_to(shot)
+        assert (await world.open(meant[0], world.custodian(meant[1]))).rolled_back is None, point
+
+
+async def test_an_anchor_that_cannot_be_taken_away_goes_with_a_later_start(world: World) -> None:
+    way, meant = MOVES[6]
+    vault = await filled(world, way, meant, spoilt=False)
+    world.drawer().shut = {ANCHOR_ENTRY}
+    assert (await vault.care.verbs["move"]({}))["done"]
+    await vault.aclose()
+    assert anchored_in(world) == {"drawer", "other"}
+    world.drawer().shut = set()
+    again = await world.open(meant[0], world.custodian(meant[1]))
+    await until_free(again)
+    assert anchored_in(world) == {"other"}
+    await check(again, has_broken=False)
+
+
+async def test_of_a_key_that_a_person_carried_the_old_keyring_keeps_nothing(world: World) -> None:
+    vault = await filled(world, ("sealed", "drawer"), ("sealed", "cred"), spoilt=False)
+    key = next(text for (_, entry), text in world.drawer().entries.items() if entry == KEY_ENTRY)
+    world.give("cred", bytes.fromhex(key))
+    assert (await vault.care.verbs["move"]({}))["done"]
+    assert not world.drawer().entries
+    await vault.aclose()
+    await check(await world.open("sealed", world.credential()), has_broken=False)
+    assert not world.drawer().entries

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -25,14 +24,6 @@ WAYS: list[tuple[Placement, str]] = [
 ]
 NEXT = bytes(range(1, 33))
 STEPS = ("key-chosen", "key-written", "key-named", "key-pass", "key-turned", "key-settled")
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    (tmp_path / "world").mkdir()
-    world = World(tmp_path / "world")
-    yield world
-    await world.aclose()
 
 
 async def filled(

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import sqlite3
 import threading
 from collections.abc import AsyncIterator
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from freshd.vault.calls import MOST_AT_ONCE
 from freshd.vault.keys import KEY_ENTRY
 from freshd.vault.settle import Erasure
 from tests.contract.drawer import Drawer
-from tests.contract.vault_bed import NOON, Bed, enrolled, exchange, grant, lease, line
+from tests.contract.vault_bed import NOON, Bed, enrolled, exchange, grant, journal_holds, lease, line, retry, settles
 from tests.flow.bed import soon
 
 
@@ -41,26 +39,6 @@ async def bed(tmp_path: Path, drawer: Drawer) -> AsyncIterator[Bed]:
 @pytest.fixture
 async def vault(bed: Bed) -> JournalVault:
     return await bed.open()
-
-
-def journal_holds(bed: Bed, account: str) -> bool:
-    """Whether the journal has a copy of the grant."""
-    with closing(sqlite3.connect(bed.folder / "journal.db")) as db:
-        (blob,) = db.execute("SELECT grant_blob FROM records WHERE account = ?", (account,)).fetchone()
-    return blob is not None
-
-
-def retry(vault: JournalVault) -> None:
-    """Spare the test the pause between two attempts."""
-    settler = vault._open().settler
-    assert settler is not None
-    settler.retry()
-
-
-def settles(vault: JournalVault, bed: Bed, account: str) -> bool:
-    """Whether the grant has come to rest; hurries it where not."""
-    retry(vault)
-    return (account, True) in bed.news
 
 
 async def test_the_journal_keeps_its_copy_until_the_entry_was_read_back(

@@ -29,6 +29,7 @@ from tests.contract.vault_bed import (
     intent_on,
     lease,
     line,
+    retry,
     row,
 )
 from tests.host.keyring_bed import KeyringBed
@@ -847,9 +848,7 @@ class TestGnomeKeyring(VaultContract):
         told = await exchange_while_locked(vault)
         assert told.generation == 1
         session.restart()
-        settler = vault._open().settler
-        assert settler is not None
-        settler.retry()
+        retry(vault)
         await bed.until_told("b", settled=True)
         assert (await vault.read("a")).grant == grant("canary-refresh-1")
         await bed.aclose()

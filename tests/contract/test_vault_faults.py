@@ -98,22 +98,23 @@ async def test_a_file_that_is_no_journal_is_left_alone(bed: Bed, content: bytes)
     await refused(bed, StoreError, "damaged")
 
 
-async def test_a_torn_journal_is_refused_and_kept(bed: Bed) -> None:
+async def written(bed: Bed) -> Path:
+    """The journal of a vault that was closed, with eight accounts in it."""
     vault = await bed.open()
     for name in "abcdefgh":
         await enrolled(bed, vault, name)
     await vault.aclose()
-    journal = bed.folder / "journal.db"
+    return bed.folder / "journal.db"
+
+
+async def test_a_torn_journal_is_refused_and_kept(bed: Bed) -> None:
+    journal = await written(bed)
     os.truncate(journal, journal.stat().st_size * 2 // 3 // 4096 * 4096)
     await refused(bed, StoreError, "damaged")
 
 
 async def test_an_overwritten_page_is_refused_and_kept(bed: Bed) -> None:
-    vault = await bed.open()
-    for name in "abcdefgh":
-        await enrolled(bed, vault, name)
-    await vault.aclose()
-    with (bed.folder / "journal.db").open("r+b") as file:
+    with (await written(bed)).open("r+b") as file:
         file.seek(4096 * 3)
         file.write(b"\x55" * 4096)
     await refused(bed, StoreError, "damaged")

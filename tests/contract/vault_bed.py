@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,6 +88,26 @@ class Bed:
         """Wait until the account's grant has come to rest, if it has not yet."""
         if not standing.settled:
             await self.until_told(standing.account, settled=True)
+
+
+def journal_holds(bed: Bed, account: str) -> bool:
+    """Whether the journal has a copy of the grant."""
+    with closing(sqlite3.connect(bed.folder / "journal.db")) as db:
+        (blob,) = db.execute("SELECT grant_blob FROM records WHERE account = ?", (account,)).fetchone()
+    return blob is not None
+
+
+def retry(vault: JournalVault) -> None:
+    """Spare the test the pause between two attempts."""
+    settler = vault._open().settler
+    assert settler is not None
+    settler.retry()
+
+
+def settles(vault: JournalVault, bed: Bed, account: str) -> bool:
+    """Whether the grant has come to rest; hurries it where not."""
+    retry(vault)
+    return (account, True) in bed.news
 
 
 def grant(token: str = "canary-refresh", lineage: str = "line-1", **more: str) -> Grant:

@@ -22,8 +22,7 @@ AT_ONCE: Final = 2
 @pytest.fixture(scope="session")
 def promising() -> Iterator[Sandbox]:
     """A service whose leases outlive the tests."""
-    with Sandbox() as sandbox:
-        sandbox.ask("PATCH", "/policy", recording.LONG)
+    with Sandbox(access_seconds=recording.LONG_SECONDS) as sandbox:
         yield sandbox
 
 

@@ -1,6 +1,7 @@
 """An image opened as the next start would: the vault's own code, under the key, on the caller's thread.
 
-What it finds is one `State`; two states with the same mark are the same to every table of the journal.
+What it finds is one `State`; two states with the same mark are the same to every table of the journal.  A rotation of
+the key that the cut interrupted must then come to its end, and change nothing else.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import functools
 import hashlib
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +22,10 @@ from typing import Final, Self
 from freshd.core.model import Intent, Moment, Record, Secret, Standing
 from freshd.errors import FreshdError, KeyringUnavailable
 from freshd.ports import Custodian
-from freshd.vault import JournalVault, Placement, Setup, schema, wal
+from freshd.vault import JournalVault, Placement, Setup, names, schema, wal
+from freshd.vault.care import Care
+from freshd.vault.names import Names
+from tests.contract.copy_bed import verdict_of
 from tests.crash import image
 
 JOURNAL: Final = Path("state/journal.db")
@@ -65,7 +70,10 @@ Made = Callable[[Path], Custodian]
 
 
 class Examiner:
-    """A context manager.  `custodian` makes the one for an image's folder; `anchor` is a name below it."""
+    """A context manager.  `custodian` makes the one for an image's folder; `anchor` is a name below it.
+
+    opened, went_on  images that were looked at, and those with a rotation under way
+    """
 
     def __init__(self, custodian: Made, placement: Placement = "sealed", anchor: str | None = None) -> None:
         self._custodian = custodian
@@ -73,17 +81,18 @@ class Examiner:
         self._anchor = anchor
         self._folder = Path(tempfile.mkdtemp(prefix="freshd-image-", dir=FAST if FAST.is_dir() else None))
         self._runner = asyncio.Runner()
-        self.opened = 0
+        self.opened = self.went_on = 0
 
     def __enter__(self) -> Self:
-        self._sums = wal._sums
+        self._sums, self._go_on = wal._sums, Care.go_on
+        Care.go_on = _wait  # type: ignore[method-assign]
         wal._sums = functools.lru_cache(FRAMES_REMEMBERED)(wal._sums)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        wal._sums = self._sums
+        wal._sums, Care.go_on = self._sums, self._go_on  # type: ignore[method-assign]
         self._runner.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -101,18 +110,45 @@ class Examiner:
 
     async def _open(self, folder: Path) -> State:
         anchor = None if self._anchor is None else folder / self._anchor
+        custodian = self._custodian(folder)  # in the journal it stands under the name that its own folder gave it
         setup = Setup(
-            folder / "state", self._placement, self._custodian(folder), lambda: NOON, inline=True, anchor=anchor
-        )
+            folder / "state", self._placement, custodian, lambda: NOON, inline=True, anchor=anchor,
+            recall=lambda _name: custodian,
+        )  # fmt: skip
         vault = JournalVault(setup)
         try:
             standings = await vault.open()
             if vault.rolled_back is not None:
                 raise Unopened(f"taken for an old copy: {vault.rolled_back}")
             mark = _mark(folder / JOURNAL)  # before anything comes to rest elsewhere
-            return State(mark, {one.account: await _account(vault, one) for one in standings.values()})
+            state = State(mark, {one.account: await _account(vault, one) for one in standings.values()})
+            await self._goes_on(vault, state)
+            return state
         finally:
             await vault.aclose()
+
+    async def _goes_on(self, vault: JournalVault, found: State) -> None:
+        """Let a rotation that was under way end."""
+        stands = names.named_in(dict(await vault._opening.reader.ask(_meta)))
+        if not stands.is_open:
+            return
+        self.went_on += 1
+        self._go_on(vault.care, stands)
+        while vault.care.busy:  # noqa: ASYNC110 - nothing waits for anything here: all is done on this thread
+            await asyncio.sleep(0)
+        standings = (await vault.open()).values()
+        if {one.account: await _account(vault, one) for one in standings} != found.accounts:
+            raise Unopened("the rotation that went on changed an account")
+        if faults := (await verdict_of(vault)).faults:
+            raise Unopened(f"after the rotation that went on: {faults[0].what}")
+
+
+def _wait(self: Care, stands: Names) -> None:
+    """What a start goes on with by itself is done once it is known what was found."""
+
+
+def _meta(db: sqlite3.Connection) -> list[tuple[str, str]]:
+    return db.execute("SELECT name, value FROM meta").fetchall()
 
 
 async def _account(vault: JournalVault, standing: Standing) -> Account:

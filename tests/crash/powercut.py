@@ -39,6 +39,10 @@ SHOWN_MOST: Final = 20
 PREFIXES_MOST: Final = 1200
 """Instants of one run that are looked at in any case."""
 RUBBISH_BYTES: Final = 32768
+COLUMNS: Final = (
+    "run", "instants", "states", "things shown", "fsyncs", "images", "distinct", "not the newest", "rotations ended",
+    "breaches",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -47,6 +51,7 @@ class Tally:
 
     distinct  images that differ in a byte; only those are opened
     older     images that hold another state than the newest
+    went_on   images in which the key was being rotated, and that came to its end
     waits     fsyncs of an exchange, from its intent to its commit → exchanges
     """
 
@@ -57,6 +62,7 @@ class Tally:
     instants: int = 0
     distinct: int = 0
     older: int = 0
+    went_on: int = 0
     images: Counter[Way] = field(default_factory=Counter)
     waits: Counter[int] = field(default_factory=Counter)
     breaches: list[str] = field(default_factory=list)
@@ -164,6 +170,7 @@ def cut(recorded: Recorded, images: int, seed: int, prefixes: int = PREFIXES_MOS
         if prefixes:
             cuts.every_prefix(prefixes, seed)
         cuts.drawn(images, seed)
+        cuts.tally.went_on = examiner.went_on
         return cuts.tally
 
 
@@ -174,12 +181,13 @@ def report(tallies: Sequence[Tally], seed: int, seconds: float) -> str:
     lines = [
         "# Power cuts in recorded runs", "",
         f"`python -m tests.crash.powercut`, {date}, seed {seed}: {total} images in {seconds:.0f} s.", "",
-        "| run | instants | states | things shown | fsyncs | images | distinct | not the newest state | breaches |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        f"| {' | '.join(COLUMNS)} |",
+        f"|{' --- |' * len(COLUMNS)}",
     ]  # fmt: skip
     for one in tallies:
-        cells = (one.name, one.instants, one.states, one.shown, one.syncs, one.images.total(), one.distinct, one.older)
-        lines.append(f"| {' | '.join(map(str, cells))} | {len(one.breaches)} |")
+        seen = (one.images.total(), one.distinct, one.older, one.went_on, len(one.breaches))
+        cells = (one.name, one.instants, one.states, one.shown, one.syncs, *seen)
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     lines += ["", "| what survives of the unsynced | images |", "| --- | --- |"]
     lines += [f"| {way.value} | {sum(one.images[way] for one in tallies)} |" for way in Way]
     waits = sum((one.waits for one in tallies), Counter[int]())
@@ -200,8 +208,7 @@ def main() -> int:
     parser.add_argument("--refreshes", type=int, default=75, help="of the daemon's second life (default: 75)")
     given = parser.parse_args()
     began = time.monotonic()
-    with Sandbox() as service:
-        service.ask("PATCH", "/policy", recording.LONG)
+    with Sandbox(access_seconds=recording.LONG_SECONDS) as service:
         runs = [recording.lives(service, (5, given.refreshes)), recording.play(6)]
     tallies = [cut(one, given.images // len(runs), given.seed) for one in runs]
     told = report(tallies, given.seed, time.monotonic() - began)

@@ -33,7 +33,7 @@ from tests.crash.scene import ACCOUNT, Placement, Process
 from tests.crash.services import Sandbox
 from tests.crash.trace import Watched
 
-LONG: Final = {"access_s": 3600}
+LONG_SECONDS: Final = 3600
 """What the sandbox is to promise: leases that outlive every run."""
 ANCHOR: Final = "elsewhere/anchor"
 MIRROR: Final = "bot/.env"

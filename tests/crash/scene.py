@@ -2,7 +2,7 @@
 
 Rules
 -----
-* A process is ended by its own id and waited for; `Scene.close` ends whatever is left.
+* A process is ended by its own id and waited for; the end of a `Ground` ends whatever is left.
 * The environment is made here: nothing of the caller's own configuration or keyring gets in.
 """
 
@@ -156,20 +156,10 @@ class Connection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-class Scene:
-    """A context manager.  `keyring_env` holds what a daemon needs to find its keyring."""
+class Ground:
+    """Where processes are started.  A context manager: at its end each is killed, by its own id, and waited for."""
 
-    def __init__(self, placement: Placement, keyring_env: Mapping[str, str] | None = None) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="freshd-crash-"))
-        self.placement = placement
-        self.config = self.folder / "freshd.toml"
-        self.socket = self.folder / "socket"
-        self.log = self.folder / "log"
-        self.keep = False
-        home = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT / "daemon")}
-        self._env = {**home, **(keyring_env or {})}
-        self.stamps_file = self.folder / "stamps"
-        self._armed = self.folder / "armed"
+    def __init__(self) -> None:
         self._processes: list[Process] = []
 
     def __enter__(self) -> Self:
@@ -180,10 +170,40 @@ class Scene:
     ) -> None:
         for process in self._processes:
             process.kill()
+        self.leave(failed=kind is not None)
+
+    def leave(self, *, failed: bool) -> None:
+        """What is to be done once nothing runs any more.  `failed`: an error is on its way out."""
+
+    def begin(self, command: list[str], env: Mapping[str, str], log: Path, path: Path) -> Process:
+        """Start a process, which is ended here; `path`: its socket."""
+        process = Process(command, env, log, path)
+        self._processes.append(process)
+        return process
+
+
+class Scene(Ground):
+    """A daemon's folder.  `keyring_env` holds what a daemon needs to find its keyring."""
+
+    def __init__(self, placement: Placement, keyring_env: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="freshd-crash-"))
+        self.placement = placement
+        self.config = self.folder / "freshd.toml"
+        self.socket = self.folder / "socket"
+        self.log = self.folder / "log"
+        self.keep = False
+        home = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT / "daemon")}
+        self._env = {**home, **(keyring_env or {})}
+        self.stamps_file = self.folder / "stamps"
+        self._armed = self.folder / "armed"
+
+    def leave(self, *, failed: bool) -> None:
+        """Remove the folder.  Raises Seen where it holds a secret that it must not hold."""
         found = search.in_folder(self.folder)
         if not self.keep:
             shutil.rmtree(self.folder, ignore_errors=True)
-        if found and kind is None:
+        if found and not failed:
             raise search.Seen("; ".join(found))
 
     def configure(self, accounts: Mapping[str, list[str]]) -> None:
@@ -220,9 +240,7 @@ class Scene:
         return self._start([str(Path(sys.executable).with_name("freshd")), "--config", str(self.config), "run"])
 
     def _start(self, command: list[str]) -> Process:
-        process = Process(command, self._env, self.log, self.socket)
-        self._processes.append(process)
-        return process
+        return self.begin(command, self._env, self.log, self.socket)
 
     def stamps(self) -> tuple[stamps.Stamp, ...]:
         """What the newest victim wrote down."""

@@ -4,6 +4,8 @@ Rules
 -----
 * A service lives as long as the run.  One whose delays are everybody's takes one trial at a time.
 * A keyring daemon takes some trials and is then ended: each leaves entries, and a crowded collection is slow.
+* One that dies is replaced and unlocked, as a person would: gnome-keyring 42 ends itself where a client is killed while
+  the two agree on a key for their session. Whatever that does to a trial is judged as always.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ SERVICES: Final = (*MAKERS, OIDC)
 """All, by the names that results have."""
 BED_TRIALS: Final = 40
 """Trials on one keyring daemon."""
+ATTEND_SECONDS: Final = 0.5
 
 
 class Servers:
@@ -80,6 +83,7 @@ class Keyrings:
         self._bed: KeyringBed | None = None
         self._begun = 0
         self._users: dict[KeyringBed, int] = {}
+        self._attended: dict[KeyringBed, Attendant] = {}
         stack.callback(self._close)
 
     @contextlib.contextmanager
@@ -99,6 +103,7 @@ class Keyrings:
         if self._bed is None or self._begun % BED_TRIALS == 0:
             self._bed = KeyringBed().start()
             self._users[self._bed] = 0
+            self._attended[self._bed] = Attendant(self._bed)
         self._begun += 1
         return self._bed
 
@@ -106,9 +111,32 @@ class Keyrings:
         """All but the newest that nobody uses.  A trial is not undone by a keyring that is slow to end."""
         for bed in [bed for bed, users in self._users.items() if not users and bed is not self._bed]:
             del self._users[bed]
+            self._attended.pop(bed).leave()
             with contextlib.suppress(KeyringFailed, TimeoutError):
                 bed.stop()
 
     def _close(self) -> None:
         self._bed = None
         self._end_idle()
+
+
+class Attendant:
+    """A person at a desktop, who unlocks the keyring again when its daemon was started anew."""
+
+    def __init__(self, bed: KeyringBed) -> None:
+        self._bed = bed
+        self._is_leaving = threading.Event()
+        self._thread = threading.Thread(target=self._attend, daemon=True)
+        self._thread.start()
+
+    def leave(self) -> None:
+        """Look no more."""
+        self._is_leaving.set()
+        self._thread.join()
+
+    def _attend(self) -> None:
+        while not self._is_leaving.wait(ATTEND_SECONDS):
+            with contextlib.suppress(KeyringFailed, OSError):
+                if self._bed.is_locked():
+                    self._bed.recover()
+                    print("a keyring's daemon had died; another one is there, and unlocked", flush=True)

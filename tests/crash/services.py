@@ -119,9 +119,10 @@ class Sandbox:
     name = "sandbox"
     ways = Ways()
 
-    def __init__(self, *stands: str) -> None:
-        """`stands`: stand-ins beside the built-in ones, as module:function."""
+    def __init__(self, *stands: str, access_seconds: int = ACCESS_SECONDS) -> None:
+        """`stands`: stand-ins beside the built-in ones, as module:function; `access_seconds`: life of a lease."""
         self._stands = [word for one in stands for word in ("--stand", one)]
+        self._access_seconds = access_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self.issuer = ""
         self.trade_url = ""
@@ -133,7 +134,7 @@ class Sandbox:
         addresses = json.loads(cast("IO[bytes]", self._process.stdout).readline())
         self.issuer, self._control = addresses["base_url"], addresses["control_url"]
         self.trade_url = addresses["trade_url"]
-        self.ask("PATCH", "/policy", {"rotation": "strict", "reuse_kills": "lineage", "access_s": ACCESS_SECONDS})
+        self.ask("PATCH", "/policy", {"rotation": "strict", "reuse_kills": "lineage", "access_s": self._access_seconds})
         return self
 
     def __exit__(

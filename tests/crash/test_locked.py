@@ -18,8 +18,7 @@ PATIENCE_SECONDS: Final = 20.0
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        sandbox.ask("PATCH", "/policy", {"access_s": ACCESS_SECONDS})
+    with Sandbox(access_seconds=ACCESS_SECONDS) as sandbox:
         yield sandbox
 
 

@@ -33,6 +33,7 @@ def test_a_power_cut_at_any_instant_of_a_vaults_work_loses_nothing_that_was_told
     tally = powercut.cut(recording.play(2), IMAGES, SEED, PREFIXES)
     assert not tally.breaches
     assert tally.states > 20
+    assert tally.went_on > 5
 
 
 def test_a_state_directory_that_freshd_makes_outlives_a_power_cut() -> None:

@@ -67,9 +67,7 @@ class Yard(Bed):
         """A daemon that dies at the first passage of that mark."""
         words = ["--stamps", str(self.folder / "stamps"), "--die-at", mark]
         command = [sys.executable, "-m", "tests.crash.victim", str(self.config), *words]
-        process = Process(command, self._env, self.log, self.socket)
-        self._processes.append(process)
-        return process.wait_ready()
+        return self.start(command).wait_ready()
 
     def names(self) -> Names:
         """What the journal says of its keys."""

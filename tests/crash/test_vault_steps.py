@@ -118,6 +118,56 @@ def test_restore_where_nothing_is(tmp_path: Path, step: str) -> None:
     assert grant_in(tmp_path / "to", "sealed") == "backed-up"
 
 
+@pytest.mark.parametrize(
+    ("placement", "step"),
+    [("keyring", "key"), ("sealed", "written"), ("keyring", "aside"), ("sealed", "aside"), ("sealed", "placed")],
+)
+def test_restore_where_a_first_start_has_been(tmp_path: Path, placement: Placement, step: str) -> None:
+    here = arrived(tmp_path, placement)
+    first = vault_in(here)
+    assert run("arrive", here, placement, step) == -signal.SIGKILL
+    assert vault_in(here) != first if step == "placed" else vault_in(here) == first
+    assert grant_in(here, placement) == ("backed-up" if step == "placed" else "")  # freshd starts between, as at a boot
+    assert run("arrive", here, placement, "-") == (1 if step == "placed" else 0)  # then nothing is left to do
+    assert grant_in(here, placement) == "backed-up"
+    [aside] = (here / "state").glob("journal.db.replaced-*")
+    aside.rename(tmp_path / "journal.db")
+    assert vault_in(tmp_path, "") == first
+    assert not (here / "state" / "journal.db.restoring").exists()
+
+
+def test_restore_where_a_first_start_was_killed(tmp_path: Path) -> None:
+    """Its log lies beside it, the lock file tells of its last commit; and the restore is killed as well."""
+    here = arrived(tmp_path, "sealed", start=False)
+    assert run("init", here, "sealed", "key") == -signal.SIGKILL
+    assert (here / "state" / "journal.db-wal").stat().st_size
+    first = vault_in(here)
+    for step in ("written", "aside"):
+        assert run("arrive", here, "sealed", step) == -signal.SIGKILL
+        assert vault_in(here) == first
+    assert run("arrive", here, "sealed", "-") == 0
+    assert grant_in(here, "sealed") == "backed-up"
+    assert len(list((here / "state").glob("journal.db.replaced-*"))) == 1
+
+
+def arrived(folder: Path, placement: Placement, *, start: bool = True) -> Path:
+    """Another folder, with a backup beside a vault that holds nothing."""
+    here, there = folder / "here", folder / "there"
+    here.mkdir()
+    there.mkdir()
+    scene(there, placement)
+    (there / "copy").rename(here / "copy")
+    if start:
+        assert run("init", here, placement, "-") == 0
+    return here
+
+
+def vault_in(folder: Path, state: str = "state") -> str:
+    seen = glance(folder / state)
+    assert seen is not None
+    return seen.vault
+
+
 def test_restore_over_a_damaged_journal(tmp_path: Path) -> None:
     scene(tmp_path, "sealed")
     (tmp_path / "state" / "journal.db").write_bytes(b"rot" * 5000)

@@ -2,7 +2,8 @@
 
     python -m tests.crash.vault_play FOLDER ROUNDS KEYFILE
 
-Exchanges of several accounts, answers withheld, attempts displaced (quarantine), refusals, pauses, forgetting, notes.
+Exchanges of several accounts, answers withheld, attempts displaced (quarantine), refusals, pauses, forgetting, notes,
+and the sealing key rotated.
 """
 
 from __future__ import annotations
@@ -68,6 +69,16 @@ class Play:
         say()
         return intent
 
+    async def rotated(self) -> None:
+        """The next sealing key in the place of the last, while an attempt is open."""
+        lost = await self._attempt("bob")
+        told = await self._vault.care.verbs["rotate-key"]({})
+        if not told["done"]:
+            raise RuntimeError(told)
+        say()
+        await self._vault.close(lost, frozenset(), {}, line("refused"), {})
+        say()
+
     async def beside(self, account: str) -> None:
         """What is no exchange."""
         await self._vault.pause(account, paused=True)
@@ -89,6 +100,7 @@ async def main(folder: Path, rounds: int, key: Path) -> None:
         await play.exchange("ann", withheld="another person" if number % 2 else None)
         await play.displaced("bob")
         await play.beside("eve")
+        await play.rotated()
         await vault.anchor()
         say()
     await vault.forget("eve")

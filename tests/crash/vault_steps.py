@@ -1,8 +1,9 @@
 """A process that makes, backs up or restores a vault, and kills itself once the step it is told is durable.
 
-    python -m tests.crash.vault_steps init|backup|restore FOLDER PLACEMENT STEP
+    python -m tests.crash.vault_steps init|backup|restore|arrive FOLDER PLACEMENT STEP
 
 FOLDER holds `state`, `key` or `drawer`, and `copy`.  STEP "-": live on.
+`restore` replaces a journal of the same vault, `arrive` does not.
 """
 
 import asyncio
@@ -50,12 +51,16 @@ async def backup(folder: Path, placement: Placement, trace: Callable[[str], None
         vault.note(copy.header.at, copy.header.commits)
 
 
-async def restore(folder: Path, placement: Placement, trace: Callable[[str], None]) -> None:
+async def restore(folder: Path, placement: Placement, trace: Callable[[str], None], *, replace: bool = True) -> None:
     site = Site(folder / "state", custodian(folder, placement), lambda: now().wall, trace=trace)
-    await restored(site, looked_at((folder / "copy").read_bytes()), KEY, replace=True)
+    await restored(site, looked_at((folder / "copy").read_bytes()), KEY, replace=replace)
 
 
-VERBS = {"init": init, "backup": backup, "restore": restore}
+async def arrive(folder: Path, placement: Placement, trace: Callable[[str], None]) -> None:
+    await restore(folder, placement, trace, replace=False)
+
+
+VERBS = {"init": init, "backup": backup, "restore": restore, "arrive": arrive}
 
 if __name__ == "__main__":
     WORK = VERBS[sys.argv[1]](Path(sys.argv[2]), cast("Placement", sys.argv[3]), deadly(sys.argv[4]))

@@ -21,15 +21,14 @@ from tests.crash.tables import spread
 
 LABEL: Final = "window"
 COLD: Final = 1
-LONG: Final = 3600
+LONG_SECONDS: Final = 3600
 PAUSE_SECONDS: Final = 0.02
 """Between two refreshes: real ones come alone."""
 
 
 def measure(refreshes: int) -> tuple[Window, ...]:
     """One window for each refresh, the first after a start foremost."""
-    with Sandbox() as service, Scene("sealed") as scene:
-        service.ask("PATCH", "/policy", {"access_s": LONG})
+    with Sandbox(access_seconds=LONG_SECONDS) as service, Scene("sealed") as scene:
         scene.configure({ACCOUNT: service.settings(scene.folder)})
         victim = scene.victim().wait_ready()
         victim.operate("import", secrets={"refresh_token": service.mint(LABEL)})

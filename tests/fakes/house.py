@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from freshd.core.events import Event
 from freshd.core.model import Intent, Record
-from freshd.core.outcome import Performed
+from freshd.core.outcome import Performed, Reply
 from freshd.core.state import Phase, State
 from freshd.desk import Desk
 from freshd.roster import Member
@@ -78,6 +78,13 @@ class House:
 
     def state(self, account: str = "mail") -> State:
         return self.supervisor.state(account)
+
+    def left_open(self, answer: Reply | None = None, *, replays: int = 0) -> Intent:
+        """A refresh of `mail` that an earlier process did not finish; `answer`: what it left in escrow."""
+        record = self.vault.disk.records["mail"]
+        intent = Intent("f", "mail", "refresh", record.lineage, 1, self.time.now(), replays=replays)
+        self.vault.disk.intents["mail"] = (intent, answer)
+        return intent
 
     async def until(self, phase: Phase, account: str = "mail") -> State:
         while self.state(account).phase is not phase:

@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from tests.crash.services import Sandbox
+from tests.flow.shift import Shift
 
 LOOK_SECONDS: Final = 0.05
 OURS: Final = "freshd"
 """What the daemon calls itself at the gateway."""
 
 
-class Turnstile:
+class Turnstile(Shift):
     """Looks all the while who has a session at the gateway, by AID."""
 
     def __init__(self, service: Sandbox) -> None:
+        super().__init__()
         self._service = service
-        self._ends = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
         self._gone_at: dict[str, float] = {}
         self._gaps: dict[str, list[tuple[float, float]]] = {}
         self._here: frozenset[str] = frozenset()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ends.set()
-        self._thread.join()
 
     def has(self, aid: str) -> bool:
         """Whether it was connected at the last look."""
@@ -46,7 +34,7 @@ class Turnstile:
         spans: list[tuple[float, float]] = [*self._gaps.get(aid, ()), *still]
         return sum(max(0.0, min(end, until) - max(begin, since)) for begin, end in spans)
 
-    def _watch(self) -> None:
+    def _work(self) -> None:
         while not self._ends.wait(LOOK_SECONDS):
             with contextlib.suppress(OSError, RuntimeError):
                 sessions = self._service.ask("GET", "/aun/sessions")["sessions"]

@@ -24,12 +24,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 from tests.canary import search
 from tests.canary.mark import Kind
-from tests.crash.scene import Process
+from tests.crash.scene import Ground, Process
 from tests.crash.services import ROOT, Sandbox
 
 T = TypeVar("T")
@@ -75,10 +74,11 @@ class Said:
         return self.out + self.err
 
 
-class Bed:
-    """A context manager.  `env`: what the daemon finds beside PATH and HOME."""
+class Bed(Ground):
+    """A daemon's folder.  `env`: what the daemon finds beside PATH and HOME."""
 
     def __init__(self, folder: Path, env: Mapping[str, str] | None = None) -> None:
+        super().__init__()
         self.folder = folder
         self.config = folder / "freshd.toml"
         self.state = folder / "state"
@@ -86,17 +86,10 @@ class Bed:
         self.socket = folder / "run" / "s"
         self.log = folder / "log"
         self._env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(folder), **(env or {})}
-        self._processes: list[Process] = []
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for process in self._processes:
-            process.kill()
-        if kind is None and self.log.exists():
+    def leave(self, *, failed: bool) -> None:
+        """Raises Seen where the log holds a secret."""
+        if not failed and self.log.exists():
             search.said("the daemon's log", self.log.read_bytes(), more=self._vault_key())
 
     def _vault_key(self) -> dict[str, bytes]:
@@ -126,9 +119,11 @@ class Bed:
 
     def daemon(self) -> Process:
         """Start the daemon; it may end by itself."""
-        process = Process([FRESHD, "--config", str(self.config), "run"], self._env, self.log, self.socket)
-        self._processes.append(process)
-        return process
+        return self.start([FRESHD, "--config", str(self.config), "run"])
+
+    def start(self, command: list[str]) -> Process:
+        """The same by another command."""
+        return self.begin(command, self._env, self.log, self.socket)
 
     def up(self) -> Process:
         """A daemon that has said that it is up."""

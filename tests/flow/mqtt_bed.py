@@ -24,6 +24,7 @@ from tests.crash.scene import Process
 from tests.crash.services import Sandbox
 from tests.flow.bed import Bed, Line, account, until
 from tests.flow.mosquitto import Mosquitto
+from tests.flow.shift import Shift
 
 T = TypeVar("T")
 NAME: Final = "meter"
@@ -98,22 +99,13 @@ class Issuer:
         return int(self._do(lambda: self._up.ledger.books.account(label).counters.spent_uses))
 
 
-class Clerk:
-    """Makes every new access token the broker's password.  A context manager."""
+class Clerk(Shift):
+    """Makes every new access token the broker's password."""
 
     def __init__(self, issuer: Issuer, broker: Mosquitto, label: str = NAME) -> None:
+        super().__init__()
         self._issuer, self._broker, self._label = issuer, broker, label
-        self._ends = threading.Event()
-        self._thread = threading.Thread(target=self._work, daemon=True)
         self.told = ""
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ends.set()
-        self._thread.join()
 
     def _work(self) -> None:
         while not self._ends.wait(LOOK_SECONDS):

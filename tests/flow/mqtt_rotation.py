@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from tests.crash.scene import Process
 from tests.flow.bed import let_pass, until
 from tests.flow.mosquitto import Mosquitto, Watcher
 from tests.flow.mqtt_bed import NAME, OTHER, Clerk, Issuer, Rotation, Stage, channel, outlet, share
+from tests.flow.shift import Shift
 
 RESULTS: Final = Path(__file__).with_name("results") / "mqtt.md"
 TICK_SECONDS: Final = 0.25
@@ -56,20 +56,12 @@ class Run:
     spent_uses: int
 
 
-class Ticker:
-    """Makes events all the while: an account is paused, and goes on.  A context manager."""
+class Ticker(Shift):
+    """Makes events all the while: an account is paused, and goes on."""
 
     def __init__(self, daemon: Process) -> None:
-        self._daemon, self._ends = daemon, threading.Event()
-        self._thread = threading.Thread(target=self._work, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ends.set()
-        self._thread.join()
+        super().__init__()
+        self._daemon = daemon
 
     def _work(self) -> None:
         while not self._ends.wait(TICK_SECONDS):

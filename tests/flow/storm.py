@@ -6,17 +6,17 @@ and service then say.  Nothing is judged here.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from tests.crash.scene import Process, Told
 from tests.crash.services import Sandbox
 from tests.flow.bed import Bed, Line, account, enrol, lease_of, memory_kib, until
+from tests.flow.shift import Shift
 
 ACCESS_SECONDS: Final = 6
 """In doubt an account holds its lease to its end, so this bounds how long the storm lasts."""
@@ -131,24 +131,15 @@ def _look(bed: Bed, daemon: Process, service: Sandbox, case: Case, answer: str, 
     return Aftermath(answer, held, daemon.view(case.name), served, events, page["counters"], page["calls"])
 
 
-class Reader:
+class Reader(Shift):
     """Somebody who reads the bystander's token all the while."""
 
     def __init__(self, daemon: Process) -> None:
+        super().__init__()
         self.misses: list[str] = []
         self._daemon = daemon
-        self._ends = threading.Event()
-        self._thread = threading.Thread(target=self._read, daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ends.set()
-        self._thread.join()
-
-    def _read(self) -> None:
+    def _work(self) -> None:
         while not self._ends.wait(0.05):
             try:
                 lease_of(self._daemon, BYSTANDER)

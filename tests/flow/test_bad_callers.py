@@ -28,13 +28,11 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
 
 
 @pytest.fixture(scope="module")
-def daemon(bed: Bed) -> Iterator[Process]:
-    with Sandbox() as service:
-        service.ask("PATCH", "/policy", {"access_s": 3600})
-        bed.write(*account("mail", service))
-        started = bed.up()
-        enrol(started, service, "mail")
-        yield started
+def daemon(bed: Bed, service: Sandbox) -> Process:
+    bed.write(*account("mail", service))
+    started = bed.up()
+    enrol(started, service, "mail")
+    return started
 
 
 @pytest.fixture(autouse=True)

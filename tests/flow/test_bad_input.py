@@ -1,8 +1,6 @@
 """A wrong configuration, and a second daemon: said at once and plainly, with what to do, and nothing is changed."""
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -52,19 +50,6 @@ SAID_OF_IT = (
     (30, "accounts.d.client_secret: a secret must not stand in the configuration; move it out"),
     (32, "accounts.d.colour: unknown key; remove it; the keys stand in the table of config/README.md"),
 )
-
-
-@pytest.fixture
-def bed(tmp_path: Path) -> Iterator[Bed]:
-    with Bed(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        sandbox.ask("PATCH", "/policy", {"access_s": 3600})
-        yield sandbox
 
 
 # -- the configuration ---------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import json
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,20 +11,6 @@ import pytest
 from tests.crash.services import Sandbox
 from tests.flow.bed import Bed, Line, account, digest, enrol, lease_of, until
 from tests.host.keyring_bed import KeyringBed
-
-
-@pytest.fixture
-def bed(tmp_path: Path) -> Iterator[Bed]:
-    with Bed(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        sandbox.ask("PATCH", "/policy", {"access_s": 3600})
-        yield sandbox
-
 
 # -- the state directory and the key ---------------------------------------------------------------------------------
 

@@ -62,13 +62,6 @@ class TestRows:
         assert row.cleared
 
 
-@pytest.fixture(scope="module")
-def service() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        sandbox.ask("PATCH", "/policy", {"access_s": 3600})
-        yield sandbox
-
-
 # -- what a kill has left, damaged ---------------------------------------------------------------------------------
 
 

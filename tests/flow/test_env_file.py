@@ -18,15 +18,8 @@ TEXT = "\r\n".join((*LINES, "LAST=1"))
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        sandbox.ask("PATCH", "/policy", {"access_s": 600})
+    with Sandbox(access_seconds=600) as sandbox:
         yield sandbox
-
-
-@pytest.fixture
-def bed(tmp_path: Path) -> Iterator[Bed]:
-    with Bed(tmp_path) as bed:
-        yield bed
 
 
 class Script:
@@ -66,6 +59,14 @@ def begin(bed: Bed, service: Sandbox, script: Script, name: str) -> tuple[Proces
     bed.write(*account(name, service, script.lines))
     process = bed.up()
     return process, enrol(process, service, name)
+
+
+def held_by_the_script(bed: Bed, service: Sandbox, script: Script, name: str) -> tuple[Process, str]:
+    """The script has a refresh token, and the daemon none yet."""
+    token = mint(service, name)
+    script.put(REFRESH_TOKEN=token)
+    bed.write(*account(name, service))
+    return bed.up(), token
 
 
 def emptied(bed: Bed, process: Process, script: Script) -> None:
@@ -223,10 +224,7 @@ def test_import_env_moves_the_tokens_and_a_script_that_still_writes_harms_nobody
 ) -> None:
     """From a script's file to freshd's: nothing is lost, and the old copy that comes back is never presented."""
     script = Script(tmp_path)
-    first = mint(service, "moved")
-    script.put(REFRESH_TOKEN=first)
-    bed.write(*account("moved", service))
-    process = bed.up()
+    process, first = held_by_the_script(bed, service, script, "moved")
     said = bed.run("import-env", "moved", "--file", str(script.path), "--keep-access", "--yes")
     assert said.code == 0, said.text
     assert first not in said.text
@@ -252,10 +250,7 @@ def test_I5_importing_the_same_file_again_after_it_was_used_is_refused(
 ) -> None:
     """As after a crash between storing and emptying, noticed days later."""
     script = Script(tmp_path)
-    first = mint(service, "twice")
-    script.put(REFRESH_TOKEN=first)
-    bed.write(*account("twice", service))
-    process = bed.up()
+    process, first = held_by_the_script(bed, service, script, "twice")
     assert bed.run("import-env", "twice", "--file", str(script.path), "--yes").code == 0
     until("it lives", lambda: process.view("twice")["usable_until"])
     script.put(REFRESH_TOKEN=first)

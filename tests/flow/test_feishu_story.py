@@ -14,7 +14,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
@@ -25,6 +25,7 @@ from tests.flow.bed import Bed, until
 from tests.flow.door import call
 from tests.flow.feishu_stage import USER_INFO
 from tests.flow.scenarios import counted
+from tests.flow.shift import Shift
 
 pytestmark = pytest.mark.timeout(180)
 APP, NAME = "cli_story", "story"
@@ -80,22 +81,14 @@ class Story:
         return status == 200
 
 
-class Program:
+class Program(Shift):
     """One of the two programs: reads a token, uses it, and never renews."""
 
     def __init__(self, story: Story) -> None:
-        self._story, self._ends = story, threading.Event()
-        self._thread = threading.Thread(target=self._work, daemon=True)
+        super().__init__()
+        self._story = story
         self.used = 0
         self.refused = 0
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ends.set()
-        self._thread.join()
 
     def _work(self) -> None:
         with Client(str(self._story.bed.socket)) as client:

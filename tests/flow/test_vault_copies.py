@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from freshd.vault.copies import key_of, looked_at
 from tests.crash.services import Sandbox
 from tests.flow.bed import Bed, account, lease_of, until
 
 NAMES = ("mail", "work")
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        sandbox.ask("PATCH", "/policy", {"access_s": 3600})
-        yield sandbox
 
 
 def key_file(folder: Path) -> Path:
@@ -68,10 +62,15 @@ def test_I5_a_restored_vault_presents_nothing_that_works_once_before_somebody_de
         backed_up(here, service, labels)
         before = {name: calls(service, label) for name, label in labels.items()}
         there.write(*(line for name in NAMES for line in account(name, service)))
+        there.up().stop()  # as where freshd was just installed: its first start has made a vault, with nothing in it
+        empty = json.loads(there.run("vault", "status", "--json").out)
+        assert empty["commits"] > 0
         words = ["vault", "restore", str(here.folder / "copy"), "--key-file", str(key_file(there.folder)), "--json"]
         done = there.run(*words)
         assert done.code == 0, done.text
-        assert json.loads(done.out)["held"] == list(NAMES)
+        told = json.loads(done.out)
+        assert (told["held"], told["empty"]) == (list(NAMES), empty["vault"])
+        assert Path(told["aside"]).name.startswith("journal.db.replaced-20")
         again = there.run(*words)
         assert again.code == 65
         assert "--replace" in again.err
@@ -91,3 +90,22 @@ def test_I5_a_restored_vault_presents_nothing_that_works_once_before_somebody_de
         process.operate("confirm", account="work")
         assert process.view("work")["phase"] == "doubtful"
         assert {uses(service, label) for label in labels.values()} == {(0, 0)}
+
+
+@pytest.mark.timeout(120)
+def test_two_that_back_up_one_daemon_into_one_file_leave_a_whole_one(tmp_path: Path, service: Sandbox) -> None:
+    """The one that is overtaken says so, and spoils nothing."""
+    with Bed(tmp_path) as bed:
+        bed.write(*account("mail", service))
+        process = bed.up()
+        process.operate("import", account="mail", secrets={"refresh_token": service.mint("mail-twice")})
+        words = ("vault", "backup", str(tmp_path / "copy"), "--key-file", str(key_file(tmp_path)), "--force")
+        with ThreadPoolExecutor(2) as people:
+            ended = [done for _ in range(2) for done in people.map(lambda _: bed.run(*words), range(2))]
+        assert {done.code for done in ended} <= {0, 65}
+        assert all("another one took its place" in done.err for done in ended if done.code)
+        assert 0 in {done.code for done in ended}
+        copy = looked_at((tmp_path / "copy").read_bytes())
+        copy.opened(key_of(b"k" * 32, copy.header.derivation))
+        assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".new")] == []
+        process.stop()

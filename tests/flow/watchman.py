@@ -16,12 +16,12 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from tests.crash.scene import Gone, Process, Told
 from tests.flow.bed import Line, until
 from tests.flow.door import Door
+from tests.flow.shift import Shift
 
 READ_SECONDS: Final = 0.15
 TRY_SECONDS: Final = 0.6
@@ -79,18 +79,17 @@ Try = Callable[[Mapping[str, Any]], tuple[int, str] | None]
 """Tries a lease at the service: None where it is taken, else status and code."""
 
 
-class Reader:
+class Reader(Shift):
     """Somebody who reads one account all the while.  `min_ttl`: what is asked for.
 
     Where it is given nothing, it goes on with the lease it holds for as long as the service takes that.
     """
 
     def __init__(self, daemon: Process, account: str, attempt: Try, min_ttl: float = 0.0) -> None:
+        super().__init__()
         self._daemon, self._account, self._try = daemon, account, attempt
         self._target = f"/v1/tokens/{account}?wait=0&min_ttl={min_ttl:g}"
         self._held: Mapping[str, Any] | None = None
-        self._ends = threading.Event()
-        self._thread = threading.Thread(target=self._read, daemon=True)
         self._lock = threading.Lock()
         self._gaps: list[tuple[float, float | None]] = []
         self._missed: list[float] = []
@@ -98,16 +97,6 @@ class Reader:
         self._tried: tuple[str, float, bool] = ("", 0.0, False)
         self.leases: list[str] = []
         """Fingerprints, in order."""
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ends.set()
-        self._thread.join()
 
     def gap(self, since: float, until: float) -> float:
         """Seconds between these wall-clock moments in which there was no good lease."""
@@ -125,7 +114,7 @@ class Reader:
         with self._lock:
             return self._good_at > moment and not (self._gaps and self._gaps[-1][1] is None)
 
-    def _read(self) -> None:
+    def _work(self) -> None:
         while not self._ends.wait(READ_SECONDS):
             began = time.time()
             self._note(began, is_good=self._is_good())

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from freshd.core.model import Change
+from freshd.core.model import Change, Intent
 from freshd.errors import KeyringUnavailable
 from freshd.vault import JournalVault
 from freshd.vault.keyring import OsKeyring
-from tests.contract.vault_bed import Bed, enrolled, exchange, grant
+from tests.contract.vault_bed import (
+    NOON,
+    REPLY,
+    Bed,
+    enrolled,
+    exchange,
+    grant,
+    journal_holds,
+    line,
+    retry,
+    row,
+    settles,
+)
 from tests.flow.bed import soon
 from tests.host.keyring_bed import KeyringBed
 from tests.host.wire import WRITE, Wire
@@ -45,25 +55,6 @@ async def vault(bed: Bed) -> JournalVault:
     return vault
 
 
-def journal_holds(bed: Bed) -> bool:
-    with closing(sqlite3.connect(bed.folder / "journal.db")) as db:
-        (blob,) = db.execute("SELECT grant_blob FROM records WHERE account = 'a'").fetchone()
-    return blob is not None
-
-
-def retry(vault: JournalVault) -> None:
-    """Spare the test the pause between two attempts."""
-    settler = vault._open().settler
-    assert settler is not None
-    settler.retry()
-
-
-def settles(vault: JournalVault, bed: Bed, account: str) -> bool:
-    """Whether the grant has come to rest; hurries it where not."""
-    retry(vault)
-    return (account, True) in bed.news
-
-
 async def test_a_collection_that_comes_back_empty_is_unavailable_and_gets_none_of_the_later_grants(
     bed: Bed, vault: JournalVault, keyring: KeyringBed
 ) -> None:
@@ -75,7 +66,7 @@ async def test_a_collection_that_comes_back_empty_is_unavailable_and_gets_none_o
         await vault.read("a")
     await exchange_blind(vault, "two")
     await bed.until_told("a", settled=False)
-    assert journal_holds(bed)
+    assert journal_holds(bed, "a")
     assert (await vault.read("a")).grant == grant("two", "line-2")
 
     keyring.kill()
@@ -83,15 +74,12 @@ async def test_a_collection_that_comes_back_empty_is_unavailable_and_gets_none_o
     keyring.restart()
     retry(vault)
     await bed.until_told("a", settled=True)
-    assert not journal_holds(bed)
+    assert not journal_holds(bed, "a")
     assert (await vault.read("a")).grant == grant("two", "line-2")
 
 
 async def exchange_blind(vault: JournalVault, token: str) -> None:
     """An exchange that needs not read what rests in the keyring: a person enrols anew."""
-    from freshd.core.model import Intent
-    from tests.contract.vault_bed import NOON, REPLY, line, row
-
     intent = Intent("blind", "a", "authorize", "line-1", 1, NOON, candidate="line-2")
     await vault.intend(intent, {"a/refresh": row()})
     await vault.escrow(intent, REPLY)
@@ -122,7 +110,7 @@ async def test_a_write_that_was_given_up_lands_and_buries_nothing(
         await exchange(vault, "a", Change("a", grant(token)))
     keyring.thaw(pids[0])
     await soon(lambda: settles(vault, bed, "a"))
-    assert not journal_holds(bed)
+    assert not journal_holds(bed, "a")
     assert (await vault.read("a")).grant == grant("four")
     await asyncio.to_thread(keyring.restart)
     assert (await vault.read("a")).grant == grant("four")

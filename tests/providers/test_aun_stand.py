@@ -17,6 +17,7 @@ from freshd.sandbox.aun.levers import Minting
 from freshd.sandbox.aun.pki import Curve, Flaw
 from freshd.sandbox.server import Running
 from tests.providers.conftest import Bench, Clock
+from tests.unit.providers.judged import committed
 
 CONTRACT = Contract(omitted=Omitted.DEAD, lease_life=3600)
 AID = "alice01.sandbox.test"
@@ -60,14 +61,6 @@ def constants(sandbox: Running, **over: Any) -> None:
     sandbox.stands["aun"].aun.state.constants.change({f"AUN_SIM_{name}": value for name, value in over.items()})
 
 
-def after(known: Record, judged: object) -> Record:
-    """The record once an answer was committed."""
-    assert isinstance(judged, Answered), judged
-    [change] = judged.changes
-    grant = change.grant or known.grant
-    return Record("a", known.generation + 1, grant, change.lease or known.lease)
-
-
 def secret(known: Record, name: str) -> str | None:
     assert known.grant is not None
     held = known.grant.secrets.get(name)
@@ -83,7 +76,7 @@ async def test_refresh_after_refresh_spends_each_token_once(
 ) -> None:
     for _ in range(4):
         clock.passed += 3000
-        record = after(record, await exchange(bench, provider, "refresh", record))
+        record = committed(record, await exchange(bench, provider, "refresh", record))
         assert record.lease is not None
         assert record.lease.valid_for == 3600
         assert record.lease.fields["gateways"].startswith("ws://127.0.0.1")
@@ -93,7 +86,7 @@ async def test_refresh_after_refresh_spends_each_token_once(
 async def test_a_login_with_all_proofs(bench: Bench, provider: Aun, record: Record) -> None:
     judged = await exchange(bench, provider, "login", record)
     assert isinstance(judged, Answered), judged
-    renewed = after(record, judged)
+    renewed = committed(record, judged)
     assert secret(renewed, "refresh_token") != secret(record, "refresh_token")
     assert isinstance(await exchange(bench, provider, "refresh", renewed), Answered)
 
@@ -104,11 +97,11 @@ async def test_an_agent_is_registered_and_then_adopted(bench: Bench, provider: A
     now = bench.clock.now()
     bare = Record("a", 1, Grant("kept", provider.binding, asked.keeps, now, now))
     judged = await exchange(bench, provider, "create", bare)
-    first = after(bare, judged)
+    first = committed(bare, judged)
     assert isinstance(await exchange(bench, provider, "login", first), Answered)
     again = await provider.ask("auto", None, bare)
     assert (again.rung, again.keeps) == ("adopt-certificate", EMPTY)
-    second = after(bare, await exchange(bench, provider, "adopt-certificate", bare))
+    second = committed(bare, await exchange(bench, provider, "adopt-certificate", bare))
     assert secret(second, "certificate") == secret(first, "certificate")
 
 
@@ -119,7 +112,7 @@ async def test_a_certificate_is_renewed_also_after_its_end(
     refused = await exchange(bench, provider, "login", over)
     assert isinstance(refused, Rejected)
     assert refused.remedy is Remedy.CLIMB
-    renewed = after(over, await exchange(bench, provider, "renew", over))
+    renewed = committed(over, await exchange(bench, provider, "renew", over))
     assert isinstance(await exchange(bench, provider, "login", renewed), Answered)
 
 
@@ -127,7 +120,7 @@ async def test_past_half_of_its_life_the_login_brings_a_certificate(
     bench: Bench, sandbox: Running, provider: Aun, clock: Clock
 ) -> None:
     old = minted(sandbox, provider, clock, cert_age_s=400 * DAY)
-    renewed = after(old, await exchange(bench, provider, "login", old))
+    renewed = committed(old, await exchange(bench, provider, "login", old))
     assert secret(renewed, "certificate") != secret(old, "certificate")
     assert secret(renewed, "current_certificate") == "0"
 
@@ -141,8 +134,8 @@ async def test_a_certificate_that_is_not_ours_or_not_proven_is_not_taken(
     judged = await exchange(bench, provider, "login", old)
     assert isinstance(judged, Answered), judged
     assert "new_cert" in judged.notes
-    assert secret(after(old, judged), "certificate") == secret(old, "certificate")
-    assert secret(after(old, judged), "current_certificate") is None
+    assert secret(committed(old, judged), "certificate") == secret(old, "certificate")
+    assert secret(committed(old, judged), "current_certificate") is None
 
 
 async def test_another_key_takes_over_and_the_older_one_is_refused(bench: Bench, provider: Aun, record: Record) -> None:
@@ -152,12 +145,12 @@ async def test_another_key_takes_over_and_the_older_one_is_refused(bench: Bench,
     assert record.grant is not None
     pending = Record("a", 2, Grant("line", provider.binding, {**record.grant.secrets, **keeps},
                                    record.grant.obtained, record.grant.enrolled))  # fmt: skip
-    changed = after(pending, await exchange(bench, provider, "rekey", pending))
+    changed = committed(pending, await exchange(bench, provider, "rekey", pending))
     assert isinstance(await exchange(bench, provider, "login", changed), Answered)
     refused = await exchange(bench, provider, "login", pending)
     assert isinstance(refused, Rejected)
     assert refused.remedy is Remedy.CLIMB
-    settled = after(pending, await exchange(bench, provider, "settle-key", pending))
+    settled = committed(pending, await exchange(bench, provider, "settle-key", pending))
     assert secret(settled, "private_key") == secret(changed, "private_key")
     assert isinstance(await exchange(bench, provider, "login", settled), Answered)
 

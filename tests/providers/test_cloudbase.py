@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from freshd.core.contract import Contract
-from freshd.core.model import Change, Grant, Lease, Record, Secret
+from freshd.core.model import Grant, Record, Secret
 from freshd.core.outcome import Answered, Judged, Lost, NotSent, Rejected, Remedy, Reply, Unreadable
 from freshd.core.settings import SecretRef, Way
 from freshd.errors import FreshdError, NotPossible
@@ -25,6 +25,7 @@ from freshd.sandbox.cloudbase.order import Order
 from freshd.sandbox.cloudbase.user import Profile
 from freshd.sandbox.server import Running
 from tests.providers.conftest import Bench, Clock
+from tests.unit.providers.judged import change, committed, lease, rejected
 
 ENV = "sandbox-env"
 CONTRACT = Contract(lease_life=7200, idle_life=2_592_000)
@@ -109,26 +110,7 @@ def after(record: Record, judged: Judged) -> Record:
         grant = record.grant or blank
         secrets = {name: one for name, one in {**grant.secrets, **judged.keep}.items() if name not in judged.drop}
         return replace(record, generation=record.generation + 1, grant=replace(grant, secrets=secrets))
-    made = change(judged)
-    assert made.withheld is None
-    return Record("a", record.generation + 1, made.grant or record.grant, made.lease or record.lease)
-
-
-def change(judged: Judged) -> Change:
-    assert isinstance(judged, Answered), judged
-    [made] = judged.changes
-    return made
-
-
-def lease(judged: Judged) -> Lease:
-    made = change(judged).lease
-    assert made is not None
-    return made
-
-
-def rejected(judged: Judged) -> Rejected:
-    assert isinstance(judged, Rejected), judged
-    return judged
+    return committed(record, judged)
 
 
 def secrets(record: Record) -> Mapping[str, Secret]:

@@ -21,6 +21,7 @@ from freshd.sandbox.feishu.ledger import Generation
 from freshd.sandbox.server import Running
 from freshd.sandbox.tokens import Holder
 from tests.providers.conftest import SECRET, Bench, Clock, lease_of
+from tests.unit.providers.judged import committed, lease
 
 APP = "cli_sandbox"
 SCOPE = "auth:user.id:read offline_access"
@@ -85,24 +86,6 @@ def older(sandbox: Running, provider: Feishu, clock: Clock) -> Record:
     return Record("a", 1, Grant("line", provider.binding, secrets, obtained=now, enrolled=now))
 
 
-def after(record: Record, judged: object) -> Record:
-    """The record once an answer was committed."""
-    assert isinstance(judged, Answered), judged
-    [change] = judged.changes
-    grant = change.grant or record.grant
-    assert grant is not None
-    kept = {name: secret for name, secret in grant.secrets.items() if name not in change.drop}
-    lease = record.lease if change.lease is None else change.lease
-    return Record("a", record.generation + 1, replace(grant, secrets=kept), lease)
-
-
-def lease(judged: object) -> Lease:
-    assert isinstance(judged, Answered), judged
-    made = judged.changes[0].lease
-    assert made is not None
-    return made
-
-
 def never_spent_twice(sandbox: Running) -> bool:
     return sandbox.ledger.books.totals.spent_uses == 0
 
@@ -119,7 +102,7 @@ async def test_a_grant_is_renewed_again_and_again_and_each_token_is_used_once(
         assert lease(judged).valid_for == 7200
         assert lease(judged).fields["scope"] == SCOPE
         assert await provider.probe(lease(judged)) is True
-        record = after(record, judged)
+        record = committed(record, judged)
         assert record.grant is not None
         assert (record.grant.valid_for, record.grant.absolute_for) == (7 * DAY, 365 * DAY)
         clock.passed += 6000
@@ -132,7 +115,7 @@ async def test_a_grant_is_renewed_again_and_again_and_each_token_is_used_once(
 async def test_a_grant_of_v2_goes_on_under_v3(bench: Bench, sandbox: Running, clock: Clock) -> None:
     second, third = user(bench, sandbox, generation="v2"), user(bench, sandbox, generation="v3")
     record = bench.record(minted(sandbox, clock)[1], second.binding)
-    record = after(record, await bench.exchange(second, "refresh", record))
+    record = committed(record, await bench.exchange(second, "refresh", record))
     assert lease(await bench.exchange(third, "refresh", record)).valid_for > 0
 
 
@@ -141,7 +124,7 @@ async def test_a_person_enrols_with_a_code_and_the_grant_renews(
 ) -> None:
     material = await authorized(bench, provider)
     judged = await bench.exchange(provider, "authorize", Record("a"), **material)
-    record = after(Record("a"), judged)
+    record = committed(Record("a"), judged)
     assert record.grant is not None
     assert (record.grant.lineage, record.grant.enrolled) == ("new", clock.now())
     assert record.grant.binding == provider.binding
@@ -209,7 +192,7 @@ async def test_a_person_enrols_with_a_device(
     assert (judged.code, judged.retry_after) == ("slow_down", 10.0)
     assert sandbox.feishu.consents.decide(asked.user_code or "", clock(), subject="ou_alice", label="a")
     clock.passed += 10
-    record = after(Record("a"), await bench.exchange(provider, "device", Record("a"), **asked.material))
+    record = committed(Record("a"), await bench.exchange(provider, "device", Record("a"), **asked.material))
     assert lease(await bench.exchange(provider, "refresh", record)).valid_for > 0
 
 
@@ -231,11 +214,11 @@ async def test_the_older_generation_renews_at_its_own_endpoint_until_a_person_mo
     for _ in range(3):
         judged = await bench.exchange(provider, "refresh-v1", older)
         assert lease(judged).valid_for == 7199
-        older = after(older, judged)
+        older = committed(older, judged)
         clock.passed += 6000
     assert older.grant is not None
     assert older.grant.valid_for == 2_591_999
-    moved = after(older, await bench.exchange(provider, "authorize", older, **await authorized(bench, provider)))
+    moved = committed(older, await bench.exchange(provider, "authorize", older, **await authorized(bench, provider)))
     assert moved.grant is not None
     assert set(moved.grant.secrets) == {"refresh_token"}
     assert lease(await bench.exchange(provider, "refresh", moved)).valid_for > 0
@@ -286,7 +269,7 @@ async def test_a_grant_ends_after_a_week_unused_and_a_year_used(
         clock.passed += 6 * DAY
         passed += 6
         if days == 365:
-            record = after(record, await bench.exchange(provider, "refresh", record))
+            record = committed(record, await bench.exchange(provider, "refresh", record))
     clock.passed += (days - passed) * DAY
     judged = await bench.exchange(provider, "refresh", record)
     assert isinstance(judged, Rejected)
@@ -409,7 +392,7 @@ async def test_a_successor_is_kept_when_the_rest_is_no_good(
     judged = await bench.exchange(provider, "refresh", record)
     assert isinstance(judged, Answered)
     assert judged.changes[0].lease is None
-    assert lease(await bench.exchange(provider, "refresh", after(record, judged))).valid_for > 0
+    assert lease(await bench.exchange(provider, "refresh", committed(record, judged))).valid_for > 0
     assert never_spent_twice(sandbox)
 
 
@@ -423,7 +406,7 @@ async def test_a_success_without_a_successor_leaves_a_grant_that_cannot_be_renew
     strike(sandbox, **fault)
     judged = await bench.exchange(provider, "refresh", record)
     assert await provider.probe(lease(judged)) is True
-    left = after(record, judged)
+    left = committed(record, judged)
     assert left.grant is not None
     assert left.grant.secrets == {}
     _, performed = await bench.perform(provider, "refresh", left)
@@ -438,7 +421,7 @@ async def test_a_scope_that_was_narrowed_is_noted_and_the_successor_kept(
     judged = await bench.exchange(provider, "refresh", record)
     assert isinstance(judged, Answered)
     assert judged.notes["scope"] == "lacks offline_access"
-    assert lease(await bench.exchange(provider, "refresh", after(record, judged))).valid_for > 0
+    assert lease(await bench.exchange(provider, "refresh", committed(record, judged))).valid_for > 0
 
 
 @pytest.mark.parametrize("grace", [60, None])
@@ -471,7 +454,7 @@ async def test_a_probe_tells_the_dead_from_what_it_cannot_tell(
 async def test_revoking_ends_the_grant_and_its_tokens(
     bench: Bench, sandbox: Running, provider: Feishu, record: Record
 ) -> None:
-    held = after(record, await bench.exchange(provider, "refresh", record))
+    held = committed(record, await bench.exchange(provider, "refresh", record))
     assert await provider.revoke(held) == "revoked: refresh_token, access_token"
     assert held.lease is not None
     assert await provider.probe(held.lease) is False

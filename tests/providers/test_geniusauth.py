@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from freshd.core.contract import Contract, Reuse
-from freshd.core.model import Grant, Lease, Record, Secret
+from freshd.core.model import Grant, Record, Secret
 from freshd.core.outcome import Answered, Judged, Lost, Rejected, Remedy, Reply, Unreadable
 from freshd.errors import LeaseRefused, NotPossible
 from freshd.ports import Asked
@@ -22,6 +22,7 @@ from freshd.sandbox.geniusauth.service import GeniusAuth as Stand
 from freshd.sandbox.geniusauth.state import Broken
 from freshd.sandbox.server import Running, Settings, start
 from tests.providers.conftest import SECRET, Bench, Clock, Raw, Script, read_request, says
+from tests.unit.providers.judged import committed, lease, rejected
 
 APP = "sandboxapp"
 DAY = 86_400.0
@@ -121,30 +122,15 @@ def constants(stand: Stand, **over: Any) -> None:
     stand.state.constants.change({f"GENIUS_SIM_{name}": value for name, value in over.items()})
 
 
-def after(record: Record, judged: Judged) -> Record:
-    """The record once an answer was committed."""
-    assert isinstance(judged, Answered), judged
-    [change] = judged.changes
-    assert change.withheld is None
-    return Record("a", record.generation + 1, change.grant or record.grant, change.lease or record.lease)
-
-
-def leased(judged: Judged) -> Lease:
-    assert isinstance(judged, Answered), judged
-    made = judged.changes[0].lease
-    assert made is not None
-    return made
-
-
 def held(record: Record) -> Grant:
     assert record.grant is not None
     return record.grant
 
 
 def code(judged: Judged) -> str:
-    assert isinstance(judged, Rejected), judged
-    assert (judged.drop, judged.known) == (frozenset(), True)
-    return judged.code
+    refusal = rejected(judged)
+    assert (refusal.drop, refusal.known) == (frozenset(), True)
+    return refusal.code
 
 
 async def logged_in(bench: Bench, provider: GeniusAuth, uid: str = "8") -> dict[str, Secret]:
@@ -159,13 +145,13 @@ async def test_a_person_logs_in_and_the_grant_renews_until_its_fixed_end(
     bench: Bench, stand: Stand, provider: GeniusAuth, clock: Clock
 ) -> None:
     judged = await bench.exchange(provider, "login", Record("a"), **await logged_in(bench, provider))
-    record = after(Record("a"), judged)
+    record = committed(Record("a"), judged)
     assert (held(record).binding.subject, held(record).absolute_for) == ("8", LIFE)
     for _ in range(4):
         clock.passed += 280
         judged = await bench.exchange(provider, "refresh", record)
-        assert leased(judged).valid_for == 300
-        assert await provider.probe(leased(judged)) is True
+        assert lease(judged).valid_for == 300
+        assert await provider.probe(lease(judged)) is True
     assert stand.state.records.ledger.books.totals.spent_uses == 0
     clock.passed += LIFE
     found = await bench.exchange(provider, "refresh", record)
@@ -177,10 +163,10 @@ async def test_a_person_logs_in_and_the_grant_renews_until_its_fixed_end(
 async def test_a_login_lasts_and_carries_what_was_asked_for(bench: Bench, sandbox: Running, stand: Stand) -> None:
     provider = account(bench, sandbox.base_url, valid=604_800, payload="门-01 a=b&c", client_ip="192.0.2.1")
     judged = await bench.exchange(provider, "login", Record("a"), **await logged_in(bench, provider))
-    record = after(Record("a"), judged)
+    record = committed(Record("a"), judged)
     assert held(record).absolute_for == 604_800
     assert held(record).secrets["payload"] == Secret("门-01 a=b&c")
-    assert leased(await bench.exchange(provider, "refresh", record)).fields["payload"] == "门-01 a=b&c"
+    assert lease(await bench.exchange(provider, "refresh", record)).fields["payload"] == "门-01 a=b&c"
 
 
 @pytest.mark.parametrize("keys", [{"payload": "p" * 33}, {"valid": 604_799}])
@@ -204,9 +190,9 @@ async def test_a_login_token_works_once(bench: Bench, stand: Stand, provider: Ge
 async def test_a_login_that_brings_no_access_token_renews(bench: Bench, stand: Stand, provider: GeniusAuth) -> None:
     constants(stand, LOGIN_EMPTY_ACCESS=True)
     judged = await bench.exchange(provider, "login", Record("a"), **await logged_in(bench, provider))
-    record = after(Record("a"), judged)
+    record = committed(Record("a"), judged)
     assert record.lease is None
-    assert leased(await bench.exchange(provider, "refresh", record)).valid_for == 300
+    assert lease(await bench.exchange(provider, "refresh", record)).valid_for == 300
 
 
 async def test_a_stranger_who_logs_in_is_withheld(bench: Bench, stand: Stand, provider: GeniusAuth) -> None:
@@ -232,7 +218,7 @@ async def test_a_clock_that_is_off_costs_one_refusal_at_most(
     if isinstance(found, Rejected):
         assert (found.code, found.again) == ("9", (1.0,))
         found = await bench.exchange(provider, "refresh", record)
-    assert leased(found).valid_for == 300
+    assert lease(found).valid_for == 300
 
 
 @pytest.mark.parametrize("offset", [-400.0, 400.0])
@@ -307,12 +293,12 @@ async def test_another_payload_leaves_the_older_token_alive_and_the_end_where_it
     clock.passed += DAY
     asked = await provider.operate("payload", {"payload": Secret("门 b")}, record)
     assert isinstance(asked, Asked)
-    newer = after(record, await bench.exchange(provider, asked.rung, record, **asked.material))
+    newer = committed(record, await bench.exchange(provider, asked.rung, record, **asked.material))
     assert held(newer).lineage == "new"
     assert (held(newer).enrolled, held(newer).absolute_for) == (held(record).enrolled, held(record).absolute_for)
     await provider.retire(held(record), held(newer))
     for one, payload in ((record, "tenant-a"), (newer, "门 b")):
-        assert leased(await bench.exchange(provider, "refresh", one)).fields["payload"] == payload
+        assert lease(await bench.exchange(provider, "refresh", one)).fields["payload"] == payload
 
 
 async def test_operators_are_told_whose_the_token_is(bench: Bench, stand: Stand, provider: GeniusAuth) -> None:
@@ -343,7 +329,7 @@ async def test_a_login_that_was_replaced_is_ended_once_the_newer_one_is_kept(
 ) -> None:
     old = minted(bench, stand, provider)
     clock.passed += 5
-    new = after(old, await bench.exchange(provider, "login", old, **await logged_in(bench, provider)))
+    new = committed(old, await bench.exchange(provider, "login", old, **await logged_in(bench, provider)))
     await provider.retire(held(old), held(new))
     assert code(await bench.exchange(provider, "refresh", old)) == "31"
     assert isinstance(await bench.exchange(provider, "refresh", new), Answered)
@@ -379,13 +365,13 @@ def page(bench: Bench, sandbox: Running, stand: Stand) -> GeniusAuth:
 
 
 async def test_by_its_page_a_login_and_the_way_round_work(bench: Bench, page: GeniusAuth) -> None:
-    record = after(Record("a"), await bench.exchange(page, "login", Record("a"), **await logged_in(bench, page)))
+    record = committed(Record("a"), await bench.exchange(page, "login", Record("a"), **await logged_in(bench, page)))
     assert held(record).binding.subject == "8"
     found = await bench.exchange(page, "refresh", record)
     assert (code(found), isinstance(found, Rejected) and found.remedy) == ("no-access-token", Remedy.CLIMB)
     judged = await bench.exchange(page, "patch", record)
-    assert leased(judged).fields["payload"] == "tenant-a"
-    newer = after(record, judged)
+    assert lease(judged).fields["payload"] == "tenant-a"
+    newer = committed(record, judged)
     assert held(newer).lineage == held(record).lineage
     assert await page.operate("verify", {}, newer) == {"uid": "8", "payload": "tenant-a"}
     assert (await page.revoke(newer)).startswith("revoked: ")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from freshd.core.contract import Contract, Kills
-from freshd.core.model import EMPTY, Binding, Intent, Record, Secret
+from freshd.core.model import Binding, Record, Secret
 from freshd.core.outcome import Lost, NotSent, Remedy
 from freshd.core.state import Phase
 from freshd.enrolment import MAX_SESSIONS
@@ -783,9 +783,7 @@ def test_a_grant_is_bound_anew_when_the_change_was_meant() -> None:
 
 def test_I5_an_answer_left_in_escrow_is_finished_before_its_grant_is_bound_anew() -> None:
     house = moved(tokens(3))
-    record = house.vault.disk.records["mail"]
-    intent = Intent("f", "mail", "refresh", record.lineage, 1, house.time.now(), EMPTY)
-    house.vault.disk.intents["mail"] = (intent, tokens(2))
+    house.left_open(tokens(2))
 
     async def work() -> None:
         assert house.desk.health("mail").reason == "bound-elsewhere"
@@ -801,9 +799,7 @@ def test_I5_an_answer_left_in_escrow_is_finished_before_its_grant_is_bound_anew(
 @pytest.mark.parametrize("is_old", [False, True])
 def test_I3_an_enrolment_takes_no_answers_place_in_escrow(is_old: bool) -> None:
     house = old_journal(mail=[tokens(3)]) if is_old else moved(tokens(3))
-    record = house.vault.disk.records["mail"]
-    intent = Intent("f", "mail", "refresh", record.lineage, 1, house.time.now(), EMPTY)
-    house.vault.disk.intents["mail"] = (intent, tokens(2))
+    house.left_open(tokens(2))
 
     async def work() -> None:
         assert "waits to be finished" in (await refusal_of(house, "enrol-begin")).cause
@@ -917,9 +913,7 @@ def test_to_confirm_brings_no_pause_back_that_was_ended() -> None:
 
 def test_I3_an_answer_left_in_the_escrow_of_an_old_journal_is_finished_when_it_is_confirmed() -> None:
     house = old_journal(mail=[])
-    record = house.vault.disk.records["mail"]
-    intent = Intent("f", "mail", "refresh", record.lineage, 1, house.time.now(), EMPTY)
-    house.vault.disk.intents["mail"] = (intent, tokens(2))
+    house.left_open(tokens(2))
 
     async def work() -> None:
         assert house.desk.health("mail").reason == "journal-rolled-back"

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from freshd.core.contract import Reuse
-from freshd.core.model import EMPTY, Intent
 from freshd.core.state import Phase
 from freshd.errors import NotPossible
 from tests.fakes.house import House
@@ -33,9 +32,7 @@ def test_I5_who_was_confirmed_goes_on_after_a_restart_and_the_others_stay_held()
 
 def test_I5_a_doubt_that_stood_in_the_copy_keeps_its_count_of_replays() -> None:
     house = old_journal(mail=[tokens(2)])
-    record = house.vault.disk.records["mail"]
-    intent = Intent("f", "mail", "refresh", record.lineage, 1, house.time.now(), EMPTY, replays=1)
-    house.vault.disk.intents["mail"] = (intent, None)
+    intent = house.left_open(replays=1)
 
     async def work() -> None:
         await house.desk.operate("confirm", "mail", {})
@@ -51,9 +48,7 @@ def test_I5_a_doubt_that_stood_in_the_copy_keeps_its_count_of_replays() -> None:
 
 def test_I5_what_came_out_of_an_answer_as_old_as_the_copy_goes_on_in_doubt() -> None:
     house = old_journal(mail=[])
-    record = house.vault.disk.records["mail"]
-    intent = Intent("f", "mail", "refresh", record.lineage, 1, house.time.now(), EMPTY)
-    house.vault.disk.intents["mail"] = (intent, tokens(2))
+    house.left_open(tokens(2))
     house.vault.rolled_back = OLD
 
     async def work() -> None:

@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from freshd.core.model import EMPTY, Intent
 from freshd.core.outcome import Lost, Remedy
 from freshd.core.state import Phase
 from freshd.errors import NotPossible
@@ -54,9 +53,7 @@ def test_I5_an_import_of_the_secret_in_doubt_leaves_the_doubt_standing() -> None
 @pytest.mark.parametrize("is_old", [False, True])
 def test_I3_an_import_takes_no_answers_place_in_escrow(is_old: bool) -> None:
     house = old_journal(mail=[tokens(3)]) if is_old else moved(tokens(3))
-    record = house.vault.disk.records["mail"]
-    intent = Intent("f", "mail", "refresh", record.lineage, 1, house.time.now(), EMPTY)
-    house.vault.disk.intents["mail"] = (intent, tokens(2))
+    house.left_open(tokens(2))
 
     async def work() -> None:
         assert await brought(house, "rt-brought") != "taken"

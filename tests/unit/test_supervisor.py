@@ -10,7 +10,7 @@ import pytest
 from freshd.core.contract import Contract, Reuse
 from freshd.core.events import Event
 from freshd.core.lifecycle import is_in_air
-from freshd.core.model import Binding, Intent, Moment
+from freshd.core.model import Binding, Moment
 from freshd.core.outcome import Remedy
 from freshd.core.pace import Pace
 from freshd.core.state import Phase
@@ -359,9 +359,8 @@ def test_I6_the_pace_outlives_the_process() -> None:
 
 def test_I5_an_answer_left_in_escrow_is_finished_when_the_configuration_is_put_back() -> None:
     house = home(tokens(3))
-    provider, record = house.providers["mail"], house.vault.disk.records["mail"]
-    intent = Intent("f", "mail", "refresh", record.lineage, 1, house.time.now())
-    house.vault.disk.intents["mail"] = (intent, tokens(2))
+    provider = house.providers["mail"]
+    house.left_open(tokens(2))
     right, provider.binding = provider.binding, Binding("oauth2", "https://another.example", "client")
 
     async def work() -> None:

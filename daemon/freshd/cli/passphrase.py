@@ -4,13 +4,14 @@ Rules
 -----
 * Never from the command line or the environment, where other programs see it.
 * Typed in twice for a new file, and not shown; a mistyped one would be noticed in the hour of need.
-* A file that other users may read is refused.
+* A file that other users may read is refused.  A pipe that the shell hands over is taken for a file.
 * What is given leaves this process as the key of one file, if at all.
 """
 
 from __future__ import annotations
 
 import getpass
+import os
 import stat
 import sys
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from typing import Any, Final
 
 import click
 
+from freshd.cli.named_file import reading
 from freshd.cli.output import hint
 from freshd.errors import NotPossible
 
@@ -82,11 +84,11 @@ def _key(path: Path) -> bytes:
 
 def _private(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            content, mode = file.read(MOST_BYTES + 1), stat.S_IMODE(path.stat().st_mode)
+        with reading(path) as file:
+            content, status = file.read(MOST_BYTES + 1), os.fstat(file.fileno())
     except OSError as error:
         raise NotPossible(f"{path} cannot be read: {error.strerror}", "name a file that you may read") from None
-    if mode & 0o077 and path.is_file():
+    if stat.S_IMODE(status.st_mode) & 0o077 and stat.S_ISREG(status.st_mode):
         raise NotPossible(f"{path} is open to other users", f"chmod 600 {path}")
     if len(content) > MOST_BYTES:
         raise NotPossible(f"{path} is too long", f"at most {MOST_BYTES} bytes are a passphrase or a key")

@@ -6,6 +6,7 @@ Rules
   the daemon is given the key that was made of it for this one file, which opens nothing else.
 * The file is written whole, read back and opened before it has its name.
 * `restore` is for a daemon that is stopped.
+* A FILE that is no plain one is refused, for writing as for reading; nothing here waits for a named pipe.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import click
 
 from freshd.cli import passphrase
 from freshd.cli.daemon import Daemon
+from freshd.cli.named_file import reading
 from freshd.cli.options import Scene, as_json, examples, on_scene
 from freshd.cli.output import dump, hint, moments, plain, say
 from freshd.cli.passphrase import Given
@@ -160,7 +162,8 @@ def restore(
     """Put a backup in the place of the journal, here or on another machine.  The daemon is stopped.
 
     What works once may have been used since the backup was made: it is held back, account by account, until you say
-    freshd confirm NAME or freshd enrol NAME.  Tokens in hand, and what works many times, go on at once.
+    freshd confirm NAME or freshd enrol NAME.  Tokens in hand, and what works many times, go on at once.  A vault with
+    nothing in it, as a first start makes it, is set aside; another one with records is left alone.
     """
     import asyncio
 
@@ -181,9 +184,9 @@ def _looked_at(path: Path) -> Copy:
     from freshd.vault.copies import MAGIC, looked_at
 
     try:
-        with path.open("rb") as file:
+        with reading(path) as file:
             content = file.read(len(MAGIC))
-            content += file.read() if content == MAGIC else b""  # a disk named by mistake has no end
+            content += file.read() if content == MAGIC else b""  # whatever else it is may be long
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}", "name the backup's file") from None
     return looked_at(content)
@@ -208,11 +211,14 @@ def _tell(settings: Settings, done: Restored, *, json: bool) -> None:
     held = sorted(done.held)
     if json:
         facts = {"vault": done.header.vault, "commits": done.header.commits, "at": done.header.at, "held": held}
-        dump({**facts, "state_dir": str(settings.state_dir), "aside": str(done.aside) if done.aside else None})
+        aside = {"aside": str(done.aside) if done.aside else None, "empty": done.empty}
+        dump({**facts, "state_dir": str(settings.state_dir), **aside})
         return
     say(f"restored: vault {done.header.vault[:8]} as of {moments(done.header.at, SystemClock().now().wall)}")
     if done.aside is not None:
         say(f"aside     {done.aside}")
+    if done.empty is not None:
+        say(f"          an empty vault ({done.empty[:8]}), with no record of any account: delete it when you like")
     if done.made_key:
         say("key       a new sealing key was made: it is not the one of the machine that made the backup")
     for name in done.header.without:

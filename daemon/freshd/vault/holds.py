@@ -5,6 +5,8 @@ Rules
 * A hold stands beside the record, in the clear: an account, and the attempt that was open when it was put there.
 * It ends by an operator's decision, by a grant that came after it, or with the record.  A grant that comes out of an
   answer as old as the journal ends nothing: what that answer brought may be spent as well.
+* Until a grant came that is later than the journal, the present one is marked as dated, decision or not: what a keyring
+  has of later is later than it (`claims`).  No clock is asked.
 * Beside the holds stands why they were made, and which evidence: the same evidence makes none a second time.
 * `branch` is drawn anew when holds are made.  Of two copies that both went on, each has its own.
 * Each function is one request of the writer or the reader, as those of `journal`: it may run twice.
@@ -27,6 +29,7 @@ RESTORED: Final = "backup "
 """How the evidence begins that a restore leaves."""
 _PREFIX: Final = "held:"
 _HELD: Final = f"substr(name, 1, {len(_PREFIX)}) = '{_PREFIX}'"
+_DATED: Final = "dated:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,27 @@ class Holds:
     machine: str
 
 
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """What the holds mean for one account.
+
+    is_branched   whether the journal was ever found to be an old or copied one
+    is_held       whether nobody has decided about the account
+    is_dated      whether its grant is as old as the journal was then
+    is_under_way  whether an attempt that was begun since then has not ended
+    """
+
+    is_branched: bool
+    is_held: bool
+    is_dated: bool
+    is_under_way: bool
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether its grant came after holds were made, and so after everything that was elsewhere by then."""
+        return self.is_branched and not self.is_dated
+
+
 def read(db: sqlite3.Connection) -> Holds:
     """How it stands."""
     meta = _meta(db)
@@ -58,10 +82,10 @@ def read(db: sqlite3.Connection) -> Holds:
 def hold(db: sqlite3.Connection, why: str, evidence: str) -> None:
     """Hold back every account that has a grant, or an attempt that did not end.  An earlier reason stays."""
     for account, flight in _at_stake(db).items():
-        db.execute(
+        db.executemany(
             "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
             " WHERE excluded.value <> ''",
-            (_PREFIX + account, flight),
+            [(_PREFIX + account, flight), (_DATED + account, flight)],
         )
     if not _meta(db).get(WHY) and _accounts(db):
         _write(db, WHY, why)
@@ -84,7 +108,12 @@ def renewed(db: sqlite3.Connection, account: str, flight: str | None) -> None:
     """The account has a new grant, out of that attempt; None: out of none, a person brought it."""
     if flight is not None and _is_old(db, flight):
         return
-    db.execute("DELETE FROM meta WHERE name = ?", (_PREFIX + account,))
+    forget(db, account)
+
+
+def forget(db: sqlite3.Connection, account: str) -> None:
+    """Neither what the account was held back for is there any more, nor a grant that is as old."""
+    db.execute("DELETE FROM meta WHERE name IN (?, ?)", (_PREFIX + account, _DATED + account))
     _end(db)
 
 
@@ -97,6 +126,20 @@ def settle_here(db: sqlite3.Connection, machine: str) -> None:
 def is_held(db: sqlite3.Connection, account: str) -> bool:
     """Whether this account is held back."""
     return db.execute("SELECT 1 FROM meta WHERE name = ?", (_PREFIX + account,)).fetchone() is not None
+
+
+def is_dated(db: sqlite3.Connection, account: str) -> bool:
+    """Whether the account's grant is as old as the journal was when holds were made."""
+    names = (_PREFIX + account, _DATED + account)
+    return db.execute("SELECT 1 FROM meta WHERE name IN (?, ?)", names).fetchone() is not None
+
+
+def stand(db: sqlite3.Connection, account: str) -> Stand:
+    """How it stands for one account."""
+    is_branched = bool(_meta(db).get(BRANCH))
+    attempt = db.execute("SELECT flight FROM intents WHERE account = ?", (account,)).fetchone()
+    is_under_way = is_branched and attempt is not None and not _is_old(db, attempt[0])
+    return Stand(is_branched, is_held(db, account), is_dated(db, account), is_under_way)
 
 
 def _at_stake(db: sqlite3.Connection) -> Mapping[str, str]:
@@ -116,7 +159,8 @@ def _end(db: sqlite3.Connection) -> bool:
 
 def _is_old(db: sqlite3.Connection, flight: str) -> bool:
     """Whether that attempt was open when holds were made."""
-    found = db.execute(f"SELECT 1 FROM meta WHERE {_HELD} AND value = ?", (flight,)).fetchone()  # noqa: S608
+    either = f"({_HELD} OR substr(name, 1, {len(_DATED)}) = '{_DATED}')"
+    found = db.execute(f"SELECT 1 FROM meta WHERE {either} AND value = ?", (flight,)).fetchone()  # noqa: S608
     return found is not None
 
 

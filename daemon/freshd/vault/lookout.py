@@ -14,7 +14,6 @@ Rules
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
@@ -60,13 +59,13 @@ class Errand(Generic[T]):
         self._forget = asyncio.get_running_loop().call_later(FORGOTTEN_SECONDS, self._expire)
 
     async def outcome(self) -> T | None:
-        """What came of it; None where it goes on.  Raises what it met."""
+        """What came of it; None where it goes on.  Raises what it met; NotPossible where it was ended meanwhile."""
         self._forget.cancel()
         self._forget = asyncio.get_running_loop().call_later(FORGOTTEN_SECONDS, self._expire)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                return await asyncio.shield(self.task)
-        return None
+        await asyncio.wait([self.task], timeout=PATIENCE_SECONDS)
+        if self.task.cancelled():
+            raise NotPossible("it is over, or another one took its place", "begin again")
+        return self.task.result() if self.task.done() else None
 
     def _expire(self) -> None:
         self.end()

@@ -22,6 +22,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from freshd.core.model import Grant
@@ -70,8 +71,16 @@ class Homecoming:
         await self._write(upkeep.call_home, "home-called")
         for account in await self._ask(upkeep.held):
             self._opening.tell_settled(account)
+        await self._take_up(settler)
         for account, rid in await self._ask(upkeep.erasing):
             settler.want(Erasure(account, rid))
+
+    async def _take_up(self, settler: Settler) -> None:
+        """What the keyring has of later than the journal comes home as well: it may be an old copy."""
+        for account in await self._ask(upkeep.held):
+            row = await self._ask(partial(rows.find, account=account))
+            if row is not None and _opens(self._unsealed.seal, row):
+                await settler.claims.take_up(row)
 
     async def _fetch_all(self, settler: Settler) -> None:
         troubles: list[FreshdError] = []

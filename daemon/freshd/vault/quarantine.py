@@ -1,4 +1,5 @@
-"""What is set aside and never thrown away (I3): attempts that were displaced, answers withheld, rows that do not open.
+"""What is set aside and never thrown away (I3): attempts and grants that were displaced, answers withheld, rows that do
+not open.
 
 Everything goes in as it was, sealed; `ledger` bounds how many copies are kept for each reason.
 """
@@ -12,6 +13,7 @@ from typing import Final
 from freshd.core.model import Change
 from freshd.vault import ledger, records
 from freshd.vault.codec import to_bytes
+from freshd.vault.entries import Found
 from freshd.vault.records import Broken, IntentRow, Row
 from freshd.vault.seal import Seal
 
@@ -43,6 +45,22 @@ def keep_attempt(db: sqlite3.Connection, seal: Seal, old: IntentRow, why: str, w
         return
     kept = {"intent_flight": old.flight, "intent": old.intent, "escrow": old.escrow}
     ledger.set_aside(db, old.account, why + _status_of(seal, old), records.as_kept(kept), wall)
+
+
+def keep_grant(db: sqlite3.Connection, seal: Seal, account: str, rid: str, displaced: Found, wall: float) -> None:
+    """Keep a grant that another one takes the place of, once; `rid`: of the life of the account that it belongs to."""
+    if knows_grant(db, account, displaced.digest):
+        return
+    generation = displaced.generation
+    blob = seal.seal(to_bytes(displaced.grant), "grant", account, rid, generation)
+    kept = {"rid": rid, "grant_generation": generation, "grant_digest": displaced.digest, "grant_blob": blob}
+    ledger.set_aside(db, account, "displaced: of another copy of the journal", records.as_kept(kept), wall)
+
+
+def knows_grant(db: sqlite3.Connection, account: str, digest: str) -> bool:
+    """Whether the grant of that digest was displaced and is kept."""
+    query = "SELECT 1 FROM quarantine WHERE account = ? AND instr(content, ?) > 0"
+    return db.execute(query, (account, f'"grant_digest":"{digest}"')).fetchone() is not None
 
 
 def _status_of(seal: Seal, old: IntentRow) -> str:

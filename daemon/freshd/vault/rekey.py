@@ -6,7 +6,8 @@
 3. Every value that names another key is sealed anew, pass by pass (`reseal`).
 4. One commit: whatever is left is sealed anew, the check value is the new key's, and it is looked at what still names
    another key.
-5. At the custodian the new key takes the usual entry, then those go that hold keys which nothing names.
+5. At the custodian the new key takes the usual entry, then those go that hold keys which nothing names, and the anchor
+   of a custodian that was left.
 
 Rules
 -----
@@ -22,6 +23,7 @@ Rules
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -30,6 +32,7 @@ from typing import Final, Protocol, runtime_checkable
 from freshd.errors import FreshdError, NotPossible, VaultForeign, VaultLocked
 from freshd.ports import Custodian
 from freshd.vault import names, reseal
+from freshd.vault.anchor import ANCHOR_ENTRY
 from freshd.vault.custodians import makings, remedies
 from freshd.vault.keys import KEY_ENTRY, NEXT_ENTRY, Places, entry_of, given_key, service_of
 from freshd.vault.names import Named, Names
@@ -85,7 +88,8 @@ class Rekey:
         stands = await self.names()
         given = await self._given(target, stands)
         if given is not None and Key(given, self._places.vault).check == await self._check():
-            await self._write(lambda now: replace(now, custodian=target.name), "handed-over")  # a person carried it
+            carried = Named(self._seal.key_id.hex(), await self._check(), stands.custodian)  # by a person
+            await self._write(lambda now: replace(now, custodian=target.name, old=(*now.old, carried)), "handed-over")
             return
         await self._choose(target, given or bytes.fromhex(new_key()), is_given=given is not None)
 
@@ -236,6 +240,8 @@ class Rekey:
         """Step 5.  Raises where the key in force cannot take its entry now; of the old ones, those go that can."""
         if not stands.is_placed:
             await self._place(stands)
+            for one in stands.kept:
+                await self._unanchor(one, stands)
         gone = [one for one in stands.old if await self._is_gone(one, stands)]
         if stands.is_placed and not gone:
             return stands
@@ -295,10 +301,19 @@ class Rekey:
             if old.custodian != stands.custodian and await self._usual(custodian) == old.id:
                 await self._places.drop(custodian, KEY_ENTRY)
             await self._places.drop(custodian, entry_of(old.id))
+            if old.custodian != stands.custodian:
+                await self._places.drop(custodian, ANCHOR_ENTRY)
         except FreshdError:
             return False
         self._bench.trace("key-dropped")
         return True
+
+    async def _unanchor(self, kept: Named, stands: Names) -> None:
+        """A custodian that was left keeps this key, but no anchor."""
+        custodian = self._places.named(kept.custodian)
+        if custodian is not None and custodian.writable and kept.custodian != stands.custodian:
+            with contextlib.suppress(FreshdError):
+                await self._places.drop(custodian, ANCHOR_ENTRY)
 
     async def _write(self, change: Callable[[Names], Names], step: str) -> Names:
         def apply(db: sqlite3.Connection) -> None:

@@ -42,11 +42,15 @@ class Rest:
         parts = await self.calls.run(key_of(place, slot), lambda: _parts(self.shelf, place, slot))
         return entries.found(self.seal, place, parts)
 
-    async def is_anothers(self, place: Place, slot: str) -> bool:
-        """Whether an entry is of another life of the account.  Raises KeyringUnavailable."""
+    async def life(self, place: Place, slot: str) -> str | None:
+        """The record id that an entry names, None where that is none of this vault.  Raises KeyringUnavailable."""
         first = await self.calls.run(key_of(place, slot), lambda: self.shelf.get(place.service(slot, 0), place.account))
         about = None if first is None else entries.head(first)
-        return about is not None and about.vault == place.vault and about.rid != place.rid
+        return about.rid if about is not None and about.vault == place.vault else None
+
+    async def wipe(self, place: Place, slot: str) -> None:
+        """Drop an entry, but not another life's.  Raises KeyringUnavailable."""
+        await self.calls.run(key_of(place, slot), lambda: wipe(self.shelf, place, slot))
 
     def place(self, row: Row) -> Place:
         """Whose entries they are."""

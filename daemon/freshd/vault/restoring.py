@@ -5,11 +5,13 @@ Rules
 * The daemon is stopped: the state directory's lock is held from the first change to the last.
 * Whatever can be refused is refused before anything is changed: another key, damage, a newer version, another vault's
   journal, one of this vault unless it is to be replaced, a custodian without a key that only a person can put there.
+* Another vault that holds nothing (`vacancy`) gives way: a first start has made it where freshd was just installed.  It
+  does not where its last commits are missing, for what they held cannot be told.
 * The key is the one that the configured custodian holds; where it holds none and can be written to, one is made.  What
   the copy holds is sealed anew under it, in memory: on the disk nothing lies under another key.
-* A journal that was there is set aside under a name with the time, never deleted.
+* A journal that was there is set aside under a name with the time, never deleted; its key stays where it is.
 * Killed anywhere, the old journal is in its place, or the restored one, whole; or there is none, and the daemon does
-  not start.  Running it again finishes.
+  not start.  Running it again finishes, or says that it is done.
 * Everything that may have been spent since the copy was made is held back, account by account.  What the copy has in
   escrow is kept to be finished; attempts without an answer stay open.
 * Must not: delete an entry of the custodian, or anything that it did not make.
@@ -28,7 +30,7 @@ from typing import Final
 
 from freshd.errors import NotPossible, StoreError, VaultForeign, VaultLocked
 from freshd.ports import Custodian
-from freshd.vault import backups, holds, keys, names, reseal, schema, statedir, still, succession
+from freshd.vault import backups, holds, keys, names, reseal, schema, statedir, still, succession, vacancy
 from freshd.vault.anchor import machine_mark
 from freshd.vault.ballast import Ballast
 from freshd.vault.calls import Calls
@@ -58,10 +60,16 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was done.  `aside`: where the former journal lies now; `held`: accounts that wait for a decision."""
+    """What was done.
+
+    aside  where the former journal lies now; None where there was none
+    empty  the id of the vault that gave way, where that held nothing; else None
+    held   accounts that wait for a decision
+    """
 
     header: Header
     aside: Path | None
+    empty: str | None
     made_key: bool
     held: frozenset[str]
 
@@ -79,7 +87,7 @@ async def restored(site: Site, copy: Copy, key: bytes, *, replace: bool) -> Rest
     lock = statedir.Lock(site.state_dir)
     lock.take()
     try:
-        _may_take_the_place(site, header, replace=replace)  # once more: until now a daemon might have run
+        empty = _may_take_the_place(site, header, replace=replace)  # once more: until now a daemon might have run
         if sealing is None:
             sealing = _usable(await places.put(site.custodian, keys.KEY_ENTRY, new_key()), site.custodian)
             site.trace("key")
@@ -88,7 +96,7 @@ async def restored(site: Site, copy: Copy, key: bytes, *, replace: bool) -> Rest
         lock.note(0)  # what the former journal had come to is no measure for this one
         lock.judge(is_known=True)
         Ballast(site.state_dir / BALLAST_FILE).holds(1)
-        return Restored(header, aside, found is None, held)
+        return Restored(header, aside, empty, found is None, held)
     finally:
         lock.release()
 
@@ -115,39 +123,70 @@ def _must_be_known(header: Header) -> None:
         )
 
 
-def _may_take_the_place(site: Site, header: Header, *, replace: bool) -> None:
-    """Raises VaultForeign, NotPossible or StoreError where the journal that lies there must stay."""
+@dataclass(frozen=True, slots=True)
+class _Former:
+    """The journal that lies there.  `evidence`: what the holds in it were made for."""
+
+    vault: str
+    is_vacant: bool
+    evidence: str
+
+
+def _may_take_the_place(site: Site, header: Header, *, replace: bool) -> str | None:
+    """The id of an empty vault that gives way, if one does.
+
+    Raises VaultForeign, NotPossible or StoreError where the journal that lies there must stay.
+    """
     path = site.journal
     if not path.exists() or not path.stat().st_size:
-        return
+        return None
     _must_be_ours(path)
     try:
-        there = _vault_in(path)
+        there = _former(path)
     except (StoreError, VaultForeign) as damage:
         if replace:
-            return
+            return None
         raise StoreError(
             f"a journal lies there that cannot be read: {damage.cause}", "add --replace to set it aside"
         ) from None
-    if there != header.vault:
-        raise VaultForeign(
-            f"this is a backup of another vault ({header.vault[:8]}); in {site.state_dir} lies {there[:8]}",
-            "name the right file, or restore with another configuration, whose state_dir is empty",
-        )
-    if not replace:
-        raise NotPossible(
-            f"{path} is there already, of the same vault",
-            "add --replace, and it is set aside",
-        )
+    if there.vault == header.vault:
+        if not replace:
+            raise _same(path, there, header)
+        return None
+    if there.is_vacant:
+        return there.vault
+    raise VaultForeign(
+        f"this is a backup of another vault ({header.vault[:8]}); in {site.state_dir} lies {there.vault[:8]}",
+        "name the right file, or restore with another configuration, whose state_dir is empty",
+    )
 
 
-def _vault_in(path: Path) -> str:
-    """The id of the journal that lies there.  Raises StoreError or VaultForeign."""
+def _same(path: Path, there: _Former, header: Header) -> NotPossible:
+    if there.evidence == holds.RESTORED + header.check:
+        return NotPossible(
+            f"{path} is there already, restored from this very backup",
+            "start freshd: nothing is left to do; or add --replace, and it is set aside",
+        )
+    return NotPossible(f"{path} is there already, of the same vault", "add --replace, and it is set aside")
+
+
+def _former(path: Path) -> _Former:
+    """What lies there.  Raises StoreError or VaultForeign."""
     with contextlib.closing(still.copied(path)) as db:
         try:
-            return str(db.execute("SELECT value FROM meta WHERE name = 'vault'").fetchone()[0])
+            vault = str(db.execute("SELECT value FROM meta WHERE name = 'vault'").fetchone()[0])
         except (sqlite3.DatabaseError, TypeError) as error:
             raise StoreError(f"{path} is damaged ({type(error).__name__})", "freshd doctor") from None
+        with contextlib.suppress(sqlite3.DatabaseError):
+            is_vacant = _has_come_to(db, statedir.last_commit(path.parent)) and vacancy.is_vacant(db)
+            return _Former(vault, is_vacant, holds.read(db).evidence)
+        return _Former(vault, is_vacant=False, evidence="")
+
+
+def _has_come_to(db: sqlite3.Connection, commit: int) -> bool:
+    """Whether it has every commit that a process which died knew of."""
+    found = db.execute("SELECT 1 FROM tide WHERE typeof(commits) = 'integer' AND commits >= ?", (commit,))
+    return found.fetchone() is not None
 
 
 def _must_be_ours(path: Path) -> None:

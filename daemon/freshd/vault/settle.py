@@ -4,11 +4,7 @@ Rules
 -----
 * Commit is the journal's; settling only moves the resting place.  The journal keeps its sealed copy until the entry
   was read back, and lets go of it only if no newer grant has come meanwhile.
-* Nothing in the keyring is deleted or flipped but by `forget`.  The highest valid entry not below the journal wins;
-  one above it means that the journal is an old copy, and is adopted.  Before an account that is held back writes, it
-  looks for such a one, and writes over no other life of the account.
-* In a journal that was an old copy once (`branch`), a grant that came after that may have a lower generation than what
-  the keyring holds of before.  The one that was obtained later wins; the other goes.
+* Which grant counts, and whether one may be written, is judged by `claims`.
 * One task, one account after the other: a keyring is slow for everybody at once, and an erasure must never meet a
   late write.  It waits longer after each failure and begins again after a restart.
 * A write that was given up may still land: before writing again the entry is looked at.
@@ -18,7 +14,6 @@ Rules
   is at fault, and all who wait are told to be unsettled.
 * While grants rest in the journal (`takes`) nothing is written to the keyring, and the journal lets go of nothing.  A
   record that is called home has its entries erased once the journal holds a grant that opens.
-* No valid entry is KeyringUnavailable, never an absent grant.
 * Must not: hold up anybody's commit.
 """
 
@@ -29,18 +24,18 @@ import contextlib
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Final, Protocol, runtime_checkable
 
 from freshd.core.model import Grant
 from freshd.errors import FreshdError, KeyringUnavailable
 from freshd.ports import Custodian
-from freshd.vault import entries, holds, keys, records, rows, upkeep
+from freshd.vault import entries, keys, records, rows, upkeep
 from freshd.vault.calls import Calls
-from freshd.vault.entries import Found, Place
+from freshd.vault.claims import Claims
+from freshd.vault.entries import Place
 from freshd.vault.reader import Reader
-from freshd.vault.records import About, Row
-from freshd.vault.rest import Rest, key_of, wipe
+from freshd.vault.records import Row
+from freshd.vault.rest import Rest, key_of
 from freshd.vault.seal import Seal
 from freshd.vault.writer import Writer
 
@@ -91,6 +86,7 @@ class Settler:
         self._desk = desk
         self.takes = takes
         self.rest = Rest(desk.shelf, desk.calls, desk.seal, desk.vault)
+        self.claims = Claims(self.rest, desk.reader, desk.writer, desk.wall)
         self._jobs: dict[Job, None] = {}
         self._waiters: dict[Erasure, asyncio.Future[None]] = {}
         self._failing: set[Job] = set()
@@ -133,23 +129,9 @@ class Settler:
 
     async def fetch(self, row: Row) -> tuple[Row, Grant]:
         """The grant that rests in the keyring, and the row it belongs to.  Raises KeyringUnavailable."""
-        place = self.rest.place(row)
-        looked = await asyncio.gather(*(self.rest.look(place, slot) for slot in entries.SLOTS))
-        valid = [one for one in looked if one is not None and self._counts(row, one)]
-        if not valid:
-            raise KeyringUnavailable(
-                f"{self._desk.shelf.name} shows no valid entry for {row.account}",
-                f"unlock it, or bring its entries back; if they are lost: freshd enrol {row.account}",
-            )
+        found = await self.claims.fetch(row)
         self.retry()
-        best = max(valid, key=lambda one: one.generation)
-        return (row if best.generation == row.grant_generation else await self._adopt(row, best)), best.grant
-
-    @staticmethod
-    def _counts(row: Row, one: Found) -> bool:
-        if one.generation == row.grant_generation:
-            return one.digest == row.grant_digest
-        return one.generation > row.grant_generation
+        return found
 
     async def stop(self) -> None:
         """End the task; what is wanted is found again at the next start."""
@@ -225,10 +207,8 @@ class Settler:
         desk = self._desk
         if not self.takes:
             return
-        row, held = await desk.reader.ask(lambda db: (rows.find(db, account), holds.read(db)))
-        if row is None or row.grant_blob is None:
-            return
-        if held.branch and not await self._may_write(row, is_held=account in held.accounts):
+        row = await desk.reader.ask(lambda db: rows.find(db, account))
+        if row is None or row.grant_blob is None or not await self.claims.may_write(row):
             return
         place, slot = self.rest.place(row), entries.slot_of(row.grant_generation)
         if not (account in self._failing and await self._holds(row)):
@@ -240,43 +220,17 @@ class Settler:
         def apply(db: sqlite3.Connection) -> bool:
             return self.takes and upkeep.settled(db, row)
 
-        kept = await desk.writer.ask(apply, lambda _db, done: not done, wall=desk.wall())
-        if kept:  # a newer grant came meanwhile, or it is called home
+        is_kept = await desk.writer.ask(apply, lambda _db, done: not done, wall=desk.wall())
+        if is_kept:  # a newer grant came meanwhile, or it is called home
             self.want(account)
-
-    async def latest(self, row: Row) -> tuple[Row, Grant] | None:
-        """A later grant than this journal's, which is an old copy: it is taken up, not lost.  None where there is none.
-
-        Raises KeyringUnavailable.
-        """
-        later = await self._later(row)
-        if not later:
-            return None
-        best = max(later, key=lambda one: one.generation)
-        return await self._adopt(row, best), best.grant
-
-    async def _later(self, row: Row) -> list[Found]:
-        looked = [await self.rest.look(self.rest.place(row), slot) for slot in entries.SLOTS]
-        return [one for one in looked if one is not None and one.generation > row.grant_generation]
-
-    async def _may_write(self, row: Row, *, is_held: bool) -> bool:
-        """Whether the journal's grant is the one that counts, in a journal that was an old copy once."""
-        place, slot = self.rest.place(row), entries.slot_of(row.grant_generation)
-        if is_held:
-            return not await self.rest.is_anothers(place, slot) and await self.latest(row) is None
-        later, own = await self._later(row), _kept(self._desk.seal, row)
-        if any(one.grant.obtained.wall > own.obtained.wall for one in later):
-            return await self.latest(row) is None
-        for one in later:  # of before: it must not be taken for one that came after
-            stale = entries.slot_of(one.generation)
-            await self._desk.calls.run(key_of(place, stale), partial(wipe, self._desk.shelf, place, stale))
-        return True
 
     def _putting(self, row: Row) -> Callable[[], None]:
         """The call that writes the entry, its first part last: before that the others mean nothing."""
         desk, place = self._desk, self.rest.place(row)
         slot = entries.slot_of(row.grant_generation)
-        grant = _kept(desk.seal, row)
+        grant = records.grant_of(desk.seal, row)
+        if grant is None:
+            raise KeyringUnavailable(f"{row.account} is settled already", "nothing")
         parts = entries.written(desk.seal, place, row.grant_generation, grant, desk.shelf.longest)
 
         def put() -> None:
@@ -300,27 +254,14 @@ class Settler:
                 "bring the keyring's files back; until then the journal keeps every grant",
             )
 
-    async def _adopt(self, row: Row, one: Found) -> Row:
-        desk = self._desk
-
-        def apply(db: sqlite3.Connection) -> Row:
-            return upkeep.adopt(db, desk.seal, row, About.of(one.grant), one.generation, one.digest)
-
-        return await desk.writer.ask(apply, lambda _db, new: new, wall=desk.wall())
-
     async def _erase(self, erasure: Erasure) -> None:
         desk = self._desk
         account, rid = erasure.account, erasure.rid
-        if not await desk.reader.ask(lambda db: upkeep.may_erase(db, desk.seal, account, rid)):
+        may, row = await desk.reader.ask(
+            lambda db: (upkeep.may_erase(db, desk.seal, account, rid), rows.find(db, account))
+        )
+        if not may or (row is not None and row.rid == rid and not await self.claims.may_erase(row)):
             return  # it is asked for again once the journal holds the grant
-        place = Place(desk.vault, account, rid)
         for slot in entries.SLOTS:
-            await desk.calls.run(key_of(place, slot), partial(wipe, desk.shelf, place, slot))
+            await self.rest.wipe(Place(desk.vault, account, rid), slot)
         await desk.writer.ask(lambda db: upkeep.erased(db, account, rid), lambda _db, _: None, wall=desk.wall())
-
-
-def _kept(seal: Seal, row: Row) -> Grant:
-    grant = records.grant_of(seal, row)
-    if grant is None:
-        raise KeyringUnavailable(f"{row.account} is settled already", "nothing")
-    return grant

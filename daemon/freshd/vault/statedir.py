@@ -112,7 +112,7 @@ def words_of(error: OSError) -> str:
 def must_be_plain(path: Path, status: os.stat_result) -> None:
     """Raises StoreError for anything but a plain file of ours alone."""
     if not stat.S_ISREG(status.st_mode):
-        raise StoreError(f"{path} is {_kind_of(status.st_mode)}, no plain file", look_at(path.parent))
+        raise StoreError(f"{path} is {kind_of(status.st_mode)}, no plain file", look_at(path.parent))
     _must_be_ours("", path, status)
     if stat.S_IMODE(status.st_mode) & 0o077:
         raise StoreError(f"{path} is open to other users", f"chmod 600 {path}")
@@ -126,8 +126,12 @@ def _must_be_ours(what: str, path: Path, status: os.stat_result) -> None:
         )
 
 
-def _kind_of(mode: int) -> str:
-    kinds = {stat.S_ISLNK: "a symbolic link", stat.S_ISDIR: "a directory", stat.S_ISFIFO: "a named pipe"}
+def kind_of(mode: int) -> str:
+    """What a file is that is no plain one, in words."""
+    kinds = {
+        stat.S_ISLNK: "a symbolic link", stat.S_ISDIR: "a directory", stat.S_ISFIFO: "a named pipe",
+        stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device", stat.S_ISBLK: "a device",
+    }  # fmt: skip
     return next((name for is_one, name in kinds.items() if is_one(mode)), "something special")
 
 
@@ -181,7 +185,7 @@ class Lock:
         Whoever finds a lock file that nobody holds may start beside us: so the name counts, not what is open here.
         """
         held = self._descriptor
-        if held is not None and _is_at(self._path, held):
+        if held is not None and is_at(self._path, held):
             return
         self._descriptor = self._taken()
         if held is not None:
@@ -270,7 +274,7 @@ def _said(descriptor: int) -> tuple[str, int]:
     return pid.strip(), int(commits) if commits.isascii() and commits.isdigit() else 0
 
 
-def _is_at(path: Path, descriptor: int) -> bool:
+def is_at(path: Path, descriptor: int) -> bool:
     """Whether that name is still that file."""
     try:
         there, held = os.lstat(path), os.fstat(descriptor)

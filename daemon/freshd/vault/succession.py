@@ -23,7 +23,7 @@ from typing import Final
 
 from freshd.errors import StoreError
 from freshd.vault import schema, wal
-from freshd.vault.statedir import RESTORING_FILE, sync_folder, words_of
+from freshd.vault.statedir import RESTORING_FILE, must_be_plain, sync_folder, words_of
 
 BESIDE: Final = ("-wal", "-shm")
 
@@ -47,9 +47,11 @@ def put(path: Path, image: bytes, wall: float, trace: Callable[[str], None]) -> 
 
 
 def _write(new: Path, image: bytes) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         with os.fdopen(os.open(new, flags, 0o600), "wb") as file:
+            must_be_plain(new, os.fstat(file.fileno()))
+            file.truncate()
             file.write(image)
             file.flush()
             os.fsync(file.fileno())
@@ -83,7 +85,7 @@ def _takes_in_its_log(path: Path) -> bool:
     """Whether all that was committed stands in the file itself now."""
     log = path.with_name(f"{path.name}-wal")
     try:
-        if wal.hides(log) is not None:
+        if log.exists() and (not log.is_file() or wal.hides(log) is not None):
             return False
         with contextlib.closing(schema.connect(path)) as journal:
             ((busy, _, _),) = journal.execute("PRAGMA wal_checkpoint(TRUNCATE)")

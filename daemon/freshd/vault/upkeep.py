@@ -6,10 +6,13 @@ Each function is one request of the writer, as those of `journal`: it may run tw
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import replace
+from operator import attrgetter
 
 from freshd.core.model import Grant
-from freshd.vault import holds, records, rows
+from freshd.vault import fingerprints, holds, records, rows
+from freshd.vault.entries import Found
 from freshd.vault.records import About, Broken, Row
 from freshd.vault.seal import Seal
 
@@ -34,7 +37,7 @@ def forget(db: sqlite3.Connection, account: str, *, shelf: bool) -> str | None:
     """
     row = rows.find(db, account)
     pause(db, account, paused=False)
-    holds.release(db, (account,))
+    holds.forget(db, account)
     for table in ("records", "intents", "ended", "history", "quarantine", "known"):
         db.execute(f"DELETE FROM {table} WHERE account = ?", (account,))  # noqa: S608 - constants
     if row is None or not (shelf or row.rests_in_keyring):
@@ -53,13 +56,18 @@ def settled(db: sqlite3.Connection, row: Row) -> bool:
     return done.rowcount == 1
 
 
-def adopt(db: sqlite3.Connection, seal: Seal, row: Row, about: About, generation: int, digest: str) -> Row:
-    """The keyring holds a later grant than the journal, which must be an old copy: the later one wins."""
+def adopt(db: sqlite3.Connection, seal: Seal, row: Row, later: Sequence[Found]) -> Row:
+    """The keyring holds later grants than the journal, which must be an old copy: the latest wins, all are known."""
     present = rows.find(db, row.account)
     if present is None or (present.rid, present.generation) != (row.rid, row.generation):
         raise rows.stale(row.account, row.generation, 0 if present is None else present.generation)
-    new = replace(present, grant_generation=generation, grant_digest=digest, grant_blob=None)
-    new = records.with_about(seal, new, about, max(generation, present.generation))
+    lineage = records.about_of(seal, present).lineage
+    for one in sorted(later, key=attrgetter("generation")):
+        fingerprints.remember(db, seal, row.account, one.grant, is_first=one.grant.lineage != lineage)
+        lineage = one.grant.lineage
+    best = max(later, key=attrgetter("generation"))
+    new = replace(present, grant_generation=best.generation, grant_digest=best.digest, grant_blob=None)
+    new = records.with_about(seal, new, About.of(best.grant), max(best.generation, present.generation))
     rows.write(db, new)
     return new
 

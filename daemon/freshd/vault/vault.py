@@ -121,6 +121,8 @@ class JournalVault:
     async def accept(self, accounts: Collection[str]) -> None:
         """See the port.  Raises as `anchor`."""
         await self._open().guard.accept(accounts)
+        for account in set(await self._reader.ask(upkeep.held)).intersection(accounts):
+            self._want(account)
 
     # -- reading -------------------------------------------------------------------------------------------
 
@@ -136,12 +138,12 @@ class JournalVault:
         """
         unsealed = self._open()
         seal = unsealed.seal
-        row, is_held = await self._reader.ask(lambda db: (find(db, account), holds.is_held(db, account)))
+        row, is_dated = await self._reader.ask(lambda db: (find(db, account), holds.is_dated(db, account)))
         if row is None:
             return Record(account)
         try:
             if not row.rests_in_keyring:
-                later = await self._latest(row) if is_held else None
+                later = await self._latest(row) if is_dated else None
                 if later is not None:
                     return records.record_of(seal, *later)
                 return records.record_of(seal, row, records.grant_of(seal, row))
@@ -153,9 +155,9 @@ class JournalVault:
             raise _damaged(account, broken) from None
 
     async def _latest(self, row: records.Row) -> tuple[records.Row, Grant] | None:
-        """Of an account that is held back: what the keyring has of later.  It is taken up before anything is spent."""
+        """Of a grant as old as a copied journal: what the keyring has of later.  It is taken up before one is spent."""
         settler = self._open().settler
-        return None if settler is None or not settler.takes else await settler.latest(row)
+        return None if settler is None or not settler.takes else await settler.claims.latest(row)
 
     async def _fetch(self, row: records.Row) -> tuple[records.Row, Grant]:
         settler = self._open().settler

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from freshd.core.events import Event
 from freshd.errors import FreshdError, NotPossible
 from freshd.ports import Custodian
-from freshd.vault.anchor import ANCHOR_ENTRY
 from freshd.vault.custodians import KeyFile, SystemdCredential, remedies
 from freshd.vault.moving import Homecoming, Leaving, must_keep_grants
 from freshd.vault.names import Names
@@ -168,6 +167,8 @@ class Move:
 
     async def _finish_rotation(self) -> Names:
         """There may be one open.  A custodian that is to be left need not take its key any more."""
+        stands = await self._rekey.names()
+        await self._anchor_at((stands.next or stands).custodian)
         try:
             return await self._rekey.carry_on()
         except FreshdError:
@@ -177,17 +178,21 @@ class Move:
             return stands
 
     async def _hand_over(self, stands: Names) -> None:
-        """The key of the new custodian takes the place of the old one's, and the anchor goes with it."""
-        unsealed, keeper = self._opening.unsealed(), self._opening.unsealed().places.named(stands.custodian)
+        """The key of the new custodian takes the place of the old one's."""
+        keeper = self._opening.unsealed().places.named(stands.custodian)
         await self._rekey.begin(self._target)
+        await self._anchor_at(self._target.name)
         await self._rekey.carry_on()
-        unsealed.guard.stand_on(self._opening.watch(self._target, unsealed.places.vault))
-        with contextlib.suppress(FreshdError):
-            await unsealed.guard.anchor()
-        if isinstance(keeper, Shelf):
-            with contextlib.suppress(FreshdError):
-                await unsealed.places.drop(keeper, ANCHOR_ENTRY)
         self._commands = [*self._commands, *left_behind(keeper)]
+
+    async def _anchor_at(self, name: str) -> None:
+        """The anchor lies where the key will be, before that is: one of an earlier stay there is of no journal now."""
+        unsealed = self._opening.unsealed()
+        keeper = unsealed.places.named(name)
+        if keeper is not None:
+            unsealed.guard.stand_on(self._opening.watch(keeper, unsealed.places.vault))
+            with contextlib.suppress(FreshdError):
+                await unsealed.guard.anchor()
 
     async def _release_shelf(self) -> None:
         """The keyring that neither holds grants nor will."""

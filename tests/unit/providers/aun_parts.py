@@ -8,13 +8,13 @@ from typing import Any
 
 from freshd.core.contract import Contract, Omitted
 from freshd.core.model import Grant, Intent, Lease, Moment, Record, Secret
-from freshd.core.outcome import Judged, Rejected, Reply
+from freshd.core.outcome import Judged, Reply
 from freshd.core.profile import Margins
 from freshd.providers.aun.life import Chain
 from freshd.providers.aun.options import Options, Schema
 from freshd.providers.aun.read import read
 from tests.unit.providers.aun_pki import AID, DAY, NOW, Pki, key, pem_of
-from tests.unit.providers.parts import change, grant
+from tests.unit.providers.judged import change, grant
 
 CONTRACT = Contract(omitted=Omitted.DEAD, lease_life=3600)
 MARGINS = Margins(0.45, 600, 0.1)
@@ -100,11 +100,6 @@ def jwt(claims: Mapping[str, Any]) -> str:
 
 def judge(answer: Reply, rung: str = "refresh", known: Record = RECORD, **about: Any) -> Judged:
     return read(rung, known, intent(rung, **about), answer, TERMS)
-
-
-def refusal(judged: Judged) -> Rejected:
-    assert isinstance(judged, Rejected), judged
-    return judged
 
 
 def secrets(judged: Judged) -> dict[str, str]:

@@ -24,7 +24,8 @@ from freshd.providers.cloudbase.user import User
 from freshd.providers.deps import Deps
 from freshd.providers.discovery import Discovery
 from freshd.providers.http import Http
-from tests.unit.providers.parts import SENT, Clock, FakeHttp, change
+from tests.unit.providers.judged import committed
+from tests.unit.providers.parts import SENT, Clock, FakeHttp
 
 ENV = "demo-env-1"
 BASE = "https://demo-env-1.ap-shanghai.tcb-api.tencentcloudapi.com"
@@ -158,13 +159,7 @@ def after(record: Record, judged: Judged) -> Record:
         grant = record.grant or Grant("flight", BINDING, {}, SENT, SENT)
         secrets = {name: one for name, one in {**grant.secrets, **judged.keep}.items() if name not in judged.drop}
         return replace(record, generation=record.generation + 1, grant=replace(grant, secrets=secrets))
-    made_ = change(judged)
-    return Record("a", record.generation + 1, made_.grant or record.grant, made_.lease or record.lease)
-
-
-def rejected(judged: Judged) -> Rejected:
-    assert isinstance(judged, Rejected), judged
-    return judged
+    return committed(record, judged)
 
 
 async def exchange(provider: Provider, rung: str, record: Record, **material: Secret) -> Judged:

@@ -7,8 +7,9 @@ from typing import Any
 
 from freshd.core.contract import Contract
 from freshd.core.model import Binding, Change, Grant, Intent, Lease, Moment, Record, Secret
-from freshd.core.outcome import Answered, Judged, Rejected, Reply
+from freshd.core.outcome import Judged, Reply
 from freshd.providers.futu.case import BrokerTerms, Terms
+from tests.unit.providers.judged import answered, grant_in, lease_in
 
 SENT = Moment(1_790_000_000.0, 50.0, "boot")
 EARLIER = Moment(1_789_000_000.0, 1.0, "earlier")
@@ -85,30 +86,16 @@ def error(code: object, status: int = 200, **extra: Any) -> Reply:
     return reply({"result": None, "error": said}, status)
 
 
-def answered(judged: Judged) -> Answered:
-    assert isinstance(judged, Answered), judged
-    return judged
-
-
 def first(judged: Judged) -> Change:
     return answered(judged).changes[0]
 
 
 def grant(judged: Judged) -> Grant:
-    found = first(judged).grant
-    assert found is not None
-    return found
+    return grant_in(first(judged))
 
 
 def lease(judged: Judged) -> Lease:
-    found = first(judged).lease
-    assert found is not None
-    return found
-
-
-def rejected(judged: Judged) -> Rejected:
-    assert isinstance(judged, Rejected), judged
-    return judged
+    return lease_in(first(judged))
 
 
 def plain(secrets: Mapping[str, Secret]) -> dict[str, str]:

@@ -1,12 +1,12 @@
-"""What the tests of all providers share: replies, what is read out of them, a clock, and an Http that sends nothing."""
+"""What the tests of all providers share: replies, a clock, and an Http that sends nothing."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from freshd.core.model import Change, Grant, Lease, Moment
-from freshd.core.outcome import Answered, Judged, NotSent, Performed, Reply
+from freshd.core.model import Moment
+from freshd.core.outcome import NotSent, Performed, Reply
 from freshd.providers.http import Call, Http
 
 SENT = Moment(1_800_000_000.0, 50_000.0, "boot")
@@ -48,21 +48,3 @@ class Clock:
 def reply(body: object, status: int = 200, headers: Mapping[str, str] | None = None, *, complete: bool = True) -> Reply:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Reply(status, tuple((headers or {}).items()), content, complete)
-
-
-def change(judged: Judged) -> Change:
-    assert isinstance(judged, Answered), judged
-    [made] = judged.changes
-    return made
-
-
-def lease(judged: Judged) -> Lease:
-    made = change(judged).lease
-    assert made is not None
-    return made
-
-
-def grant(judged: Judged) -> Grant:
-    made = change(judged).grant
-    assert made is not None
-    return made

@@ -22,12 +22,11 @@ from tests.unit.providers.aun_parts import (
     judge,
     page,
     record,
-    refusal,
     result,
     secrets,
 )
 from tests.unit.providers.aun_pki import DAY, NOW, Pki, pem_of
-from tests.unit.providers.parts import change, grant
+from tests.unit.providers.judged import change, grant, rejected
 
 DUE = record(OLD_CERTIFICATE, current_certificate=None)
 NEXT_CERTIFICATE = PKI.agent(NEXT, begins=NOW - 60)
@@ -78,7 +77,7 @@ def test_an_operators_renewal_founds_a_lineage_and_keeps_lease_and_pending_key()
 )  # fmt: skip
 @pytest.mark.parametrize("rung", ["renew", "create"])
 def test_a_certificate_that_is_not_ours_and_proven_is_not_taken(rung: str, offered: object) -> None:
-    said = refusal(judge(result(cert=offered), rung, record(OVER_CERTIFICATE), candidate="new"))
+    said = rejected(judge(result(cert=offered), rung, record(OVER_CERTIFICATE), candidate="new"))
     assert (said.code, said.remedy, said.drop) == ("certificate-unusable", Remedy.PERSON, frozenset())
 
 
@@ -134,7 +133,7 @@ def test_a_new_key_that_was_never_registered_goes_after_a_day() -> None:
 
 
 def test_a_refused_login_goes_on_downwards_where_the_older_key_is_registered_still() -> None:
-    said = refusal(judge(page(CERTIFICATE), "settle-key", PENDING))
+    said = rejected(judge(page(CERTIFICATE), "settle-key", PENDING))
     assert (said.code, said.remedy, said.dead) == ("older-key", Remedy.CLIMB, frozenset())
 
 
@@ -155,7 +154,7 @@ def test_a_look_brings_a_newer_certificate_of_the_same_key() -> None:
     ],
 )
 def test_what_is_registered_otherwise_changes_no_key(rung: str, answer: object, code: str, remedy: Remedy) -> None:
-    said = refusal(judge(answer, rung, LOOKING))  # type: ignore[arg-type]
+    said = rejected(judge(answer, rung, LOOKING))  # type: ignore[arg-type]
     assert (said.code, said.remedy, said.drop, said.dead) == (code, remedy, frozenset(), frozenset())
 
 

@@ -17,7 +17,7 @@ from freshd.providers.aun.certificate import certificate_of
 from tests.unit.providers.aun_issuer import URLS, Issuer, Refused, StillClock, Twist, agent, small
 from tests.unit.providers.aun_parts import CERTIFICATE, LONG_OVER, OVER_CERTIFICATE, RECORD, record, secrets
 from tests.unit.providers.aun_pki import DAY, ISSUER, NOW, Pki, key, signed
-from tests.unit.providers.parts import lease
+from tests.unit.providers.judged import lease
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ from tests.unit.providers.aun_parts import (
     tokens,
 )
 from tests.unit.providers.aun_pki import AID, DAY, NOW, Pki, key, pem_of
-from tests.unit.providers.parts import change, grant, lease
+from tests.unit.providers.judged import change, grant, lease
 
 RUNGS = ("refresh", "login", "settle-key", "renew", "create", "adopt-certificate", "rekey", "nowhere")
 

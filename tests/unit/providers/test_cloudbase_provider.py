@@ -33,11 +33,11 @@ from tests.unit.providers.cloudbase_parts import (
     jwt,
     made,
     ref,
-    rejected,
     with_secrets,
     without_secret,
 )
-from tests.unit.providers.parts import SENT, Clock, FakeHttp, change, grant, lease, reply
+from tests.unit.providers.judged import change, grant, lease, rejected
+from tests.unit.providers.parts import SENT, Clock, FakeHttp, reply
 
 EMPTY = Record("a", 0)
 YES = reply(GOOD)

@@ -27,11 +27,11 @@ from tests.unit.providers.cloudbase_parts import (
     at,
     judge,
     jwt,
-    rejected,
     with_secrets,
     without_secret,
 )
-from tests.unit.providers.parts import SENT, change, grant, lease, reply
+from tests.unit.providers.judged import change, grant, lease, rejected
+from tests.unit.providers.parts import SENT, reply
 
 EMPTY = Record("a", 0)
 

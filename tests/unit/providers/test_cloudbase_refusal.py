@@ -10,7 +10,8 @@ from freshd.core.outcome import Rejected, Remedy, Unreadable
 from freshd.providers.cloudbase.envelope import NUMBERS
 from freshd.providers.cloudbase.flow import Flow, flow_of
 from freshd.providers.cloudbase.times import told
-from tests.unit.providers.cloudbase_parts import RECORD, TERMS, after, at, judge, rejected, with_secrets
+from tests.unit.providers.cloudbase_parts import RECORD, TERMS, after, at, judge, with_secrets
+from tests.unit.providers.judged import rejected
 from tests.unit.providers.parts import SENT, reply
 
 OPEN = "open"

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from freshd.core.model import Lease, Record, Secret
 from freshd.core.outcome import Answered, Judged, Rejected, Remedy, Reply, Unreadable
 from tests.unit.providers.feishu_parts import LEASE, app, intent
-from tests.unit.providers.parts import SENT, change, lease, reply
+from tests.unit.providers.judged import change, lease
+from tests.unit.providers.parts import SENT, reply
 from tests.unit.providers.test_feishu_read import HEADERS, JSON, STATUSES, Headers
 
 TENANT: dict[str, Any] = {"code": 0, "msg": "ok", "tenant_access_token": "t-TT-0001", "expire": 7200}

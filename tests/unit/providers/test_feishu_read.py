@@ -13,7 +13,8 @@ from freshd.core.model import Binding, Grant, Lease, Record, Secret
 from freshd.core.outcome import Answered, Rejected, Reply, Unreadable
 from freshd.providers.feishu.case import Terms
 from tests.unit.providers.feishu_parts import BINDING, LEASE, LOG_ID, OLD, PRESENTED, RECORD, TERMS, judge
-from tests.unit.providers.parts import SENT, change, grant, lease, reply
+from tests.unit.providers.judged import change, grant, lease
+from tests.unit.providers.parts import SENT, reply
 
 GOOD: dict[str, Any] = {
     "code": 0,

@@ -21,7 +21,6 @@ from tests.unit.providers.futu_parts import (
     OLD_KEY,
     SENT,
     SIG,
-    answered,
     broker,
     done,
     error,
@@ -30,9 +29,9 @@ from tests.unit.providers.futu_parts import (
     lease,
     plain,
     platform,
-    rejected,
     reply,
 )
+from tests.unit.providers.judged import answered, rejected
 
 CONTRACT = Contract(lease_life=1800.0)
 PULLED: dict[str, Any] = {"uid": 90000001, "broker_id": 1001, "auth_code": "AC-1001-2", "invalid_time": 1_792_592_000}

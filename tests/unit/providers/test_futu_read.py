@@ -22,7 +22,6 @@ from tests.unit.providers.futu_parts import (
     SENT,
     SIG,
     TERMS,
-    answered,
     done,
     error,
     first,
@@ -33,6 +32,7 @@ from tests.unit.providers.futu_parts import (
     platform,
     reply,
 )
+from tests.unit.providers.judged import answered, rejected
 
 RUNGS = ["refresh", "login-again", "device-check", "third-factor"]
 
@@ -311,5 +311,5 @@ def _keeps_what_is_held(change: Change) -> bool:
 def test_nothing_that_a_person_reads_repeats_what_came(word: str) -> None:
     for said in (error(99, word=word), error(20, device_verify_sig=word), done(LOGIN, rand_key_new=word)):
         judged = judge(said)
-        shown = repr(judged.notes if isinstance(judged, Answered) else replace(parts.rejected(judged), keep={}))
+        shown = repr(judged.notes if isinstance(judged, Answered) else replace(rejected(judged), keep={}))
         assert word not in shown

@@ -10,7 +10,8 @@ from freshd.core.model import Record, Secret
 from freshd.core.outcome import Judged, Rejected, Remedy, Reply, Unreadable
 from freshd.providers.futu.read import read
 from freshd.providers.futu.refusal import ADVICE
-from tests.unit.providers.futu_parts import LOGIN, SENT, TERMS, error, intent, plain, platform, rejected, reply
+from tests.unit.providers.futu_parts import LOGIN, SENT, TERMS, error, intent, plain, platform, reply
+from tests.unit.providers.judged import rejected
 
 LOGINS = ["refresh", "login-again"]
 RUNGS = [*LOGINS, "device-check", "third-factor"]

@@ -27,7 +27,8 @@ from tests.unit.providers.geniusauth_parts import (
     record,
     rejected,
 )
-from tests.unit.providers.parts import SENT, change, grant, lease, reply
+from tests.unit.providers.judged import change, grant, lease
+from tests.unit.providers.parts import SENT, reply
 
 EMPTY = Record("a")
 LOGIN: dict[str, Any] = {

@@ -15,7 +15,7 @@ from freshd.core.outcome import Answered, Judged, Rejected, Remedy, Reply, Unrea
 from freshd.providers.oauth2.case import Terms
 from freshd.providers.oauth2.read import read
 from freshd.providers.oauth2.refusal import REMEDIES
-from tests.unit.providers.parts import change, grant, lease
+from tests.unit.providers.judged import change, grant, lease
 
 SENT = Moment(1_800_000_000.0, 50.0, "boot")
 EARLIER = Moment(1_700_000_000.0, 1.0, "earlier")
