@@ -7,14 +7,13 @@
 4. One commit: whatever is left is sealed anew, the check value is the new key's, and it is looked at what still names
    another key.
 5. At the custodian the new key takes the usual entry, then those go that hold keys which nothing names, and the anchor
-   of a custodian that was left.
+   of a custodian that was left (`placing`).
 
 Rules
 -----
 * Each step is durable before the next begins, and the journal says which: `carry_on` goes on from there, after
   whatever ended the process, and does a step twice as well as once.
 * Until 4 the old key is where it was; until 5 has been read back the new one is in its own entry.
-* A key that something still names is kept, under an entry of its own.
 * In memory an old key opens until the next rotation: somebody may have read a row before the turn and open it after.
 * A custodian that nobody but a person can write to is given the new key by that person, and told the rest (`remedies`).
 * A new key for the same custodian and a new key for another one differ in nothing: the way into step 1 chooses.
@@ -23,45 +22,21 @@ Rules
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Final, Protocol, runtime_checkable
+from dataclasses import replace
+from typing import Final
 
-from freshd.errors import FreshdError, NotPossible, VaultForeign, VaultLocked
+from freshd.errors import FreshdError, NotPossible, VaultLocked
 from freshd.ports import Custodian
 from freshd.vault import names, reseal
-from freshd.vault.anchor import ANCHOR_ENTRY
 from freshd.vault.custodians import makings, remedies
-from freshd.vault.keys import KEY_ENTRY, NEXT_ENTRY, Places, entry_of, given_key, service_of
+from freshd.vault.keys import KEY_ENTRY, NEXT_ENTRY, entry_of, given_key
 from freshd.vault.names import Named, Names
-from freshd.vault.reader import Reader
+from freshd.vault.placing import Bench, Placing
 from freshd.vault.reseal import Pass, Table
-from freshd.vault.seal import Key, Seal, new_key, parse_key
-from freshd.vault.writer import Writer
+from freshd.vault.seal import Key, new_key
 
 NO_LIMIT: Final = -1
-
-
-@runtime_checkable
-class Replacing(Protocol):
-    """A custodian whose usual entry can be replaced whole or not at all."""
-
-    def promote(self, service: str, entry: str) -> None:
-        """Put what that entry holds in the place of the usual one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What a rotation works with.  `trace`: told of steps that no commit is, as `Setup.trace` is of commits."""
-
-    seal: Seal
-    places: Places
-    reader: Reader
-    writer: Writer
-    wall: Callable[[], float]
-    trace: Callable[[str], None]
 
 
 class Rekey:
@@ -71,6 +46,7 @@ class Rekey:
         self._bench = bench
         self._seal = bench.seal
         self._places = bench.places
+        self._placing = Placing(bench)
         self.resealed = 0
 
     # -- what is asked of it -------------------------------------------------------------------------------
@@ -89,13 +65,15 @@ class Rekey:
         given = await self._given(target, stands)
         if given is not None and Key(given, self._places.vault).check == await self._check():
             carried = Named(self._seal.key_id.hex(), await self._check(), stands.custodian)  # by a person
-            await self._write(lambda now: replace(now, custodian=target.name, old=(*now.old, carried)), "handed-over")
+            await self._bench.note(
+                lambda now: replace(now, custodian=target.name, old=(*now.old, carried)), "handed-over"
+            )
             return
         await self._choose(target, given or bytes.fromhex(new_key()), is_given=given is not None)
 
     async def is_usual(self, custodian: Custodian) -> bool:
         """Whether the key in force lies where it is looked for first."""
-        return await self._usual(custodian) in (None, self._seal.key_id.hex())
+        return await self._placing.usual(custodian) in (None, self._seal.key_id.hex())
 
     async def carry_on(self) -> Names:
         """Every step that is left.  Raises FreshdError where it cannot go on now; it stands where it stood then."""
@@ -107,7 +85,7 @@ class Rekey:
             await self._take(stands.next)
             await self._reseal()
             stands = await self._turn()
-        return await self.tidy(stands)
+        return await self._placing.tidy(stands)
 
     # -- step 1 --------------------------------------------------------------------------------------------
 
@@ -137,14 +115,14 @@ class Rekey:
         for last in self._seal.others - {bytes.fromhex(one.id) for one in kept}:
             self._seal.drop(last)
         named = Named(ready.name, ready.check, target.name)
-        await self._write(
+        await self._bench.note(
             lambda stands: replace(stands, id=self._seal.key_id.hex(), next=named, in_use=False), "chosen"
         )
         if not is_given:
             try:
                 await self._places.put(target, entry_of(named.id), key.hex())
             except FreshdError:
-                await self._write(lambda stands: replace(stands, next=None, old=(*stands.old, named)), "given-up")
+                await self._bench.note(lambda stands: replace(stands, next=None, old=(*stands.old, named)), "given-up")
                 raise
         self._bench.trace("key-written")
 
@@ -157,14 +135,14 @@ class Rekey:
         if key is None and not target.writable:
             raise _not_given(target, stays=True)
         if key is None:
-            await self._write(lambda stands: replace(stands, next=None, old=(*stands.old, chosen)), "given-up")
+            await self._bench.note(lambda stands: replace(stands, next=None, old=(*stands.old, chosen)), "given-up")
             await self._choose(target, bytes.fromhex(new_key()), is_given=False)
             again = (await self.names()).next
             assert again is not None  # noqa: S101 - just written
             return await self._provide(again)
         taken = self._seal.take(key)
         digests = self._seal.digests(taken.id)
-        await self._write(lambda stands: replace(stands, in_use=True, digests=digests), "named")
+        await self._bench.note(lambda stands: replace(stands, in_use=True, digests=digests), "named")
         self._seal.turn(taken.id)
         return None
 
@@ -232,95 +210,6 @@ class Rekey:
 
         return await self._bench.writer.ask(
             apply, lambda db, _: names.read(db), wall=self._bench.wall(), point="key-turned"
-        )
-
-    # -- step 5 --------------------------------------------------------------------------------------------
-
-    async def tidy(self, stands: Names) -> Names:
-        """Step 5.  Raises where the key in force cannot take its entry now; of the old ones, those go that can."""
-        if not stands.is_placed:
-            await self._place(stands)
-            for one in stands.kept:
-                await self._unanchor(one, stands)
-        gone = [one for one in stands.old if await self._is_gone(one, stands)]
-        if stands.is_placed and not gone:
-            return stands
-        return await self._write(
-            lambda now: replace(now, is_placed=True, old=tuple(one for one in now.old if one not in gone)), "settled"
-        )
-
-    async def _place(self, stands: Names) -> None:
-        custodian = self._places.named(stands.custodian)
-        if custodian is None or not custodian.writable:
-            return
-        usual = await self._usual(custodian)
-        if usual != stands.id:
-            await self._keep(custodian, stands, usual)
-            await self._promote(custodian, stands.id)
-            self._bench.trace("key-promoted")
-            if await self._usual(custodian) != stands.id:
-                raise VaultLocked(f"{custodian.name} did not give back the sealing key written to it", "freshd doctor")
-        await self._places.drop(custodian, entry_of(stands.id))
-
-    async def _keep(self, custodian: Custodian, stands: Names, usual: str | None) -> None:
-        """What lies in the usual entry and is still named gets one of its own before it is replaced."""
-        if usual is None or usual in {one.id for one in stands.old}:
-            return
-        if usual not in {one.id for one in stands.kept}:
-            raise VaultForeign(
-                f"the key in {custodian.name} is one that the journal does not know, and is not written over",
-                "take it away from there; freshd goes on by itself",
-            )
-        text = await self._places.fetch(custodian, KEY_ENTRY)
-        if text is not None and await self._places.fetch(custodian, entry_of(usual)) is None:
-            await self._places.put(custodian, entry_of(usual), given_key(text, custodian).hex())
-            self._bench.trace("key-kept")
-
-    async def _promote(self, custodian: Custodian, name: str) -> None:
-        entry, service = entry_of(name), service_of(self._places.vault)
-        if isinstance(custodian, Replacing):
-            await self._places.calls.run(service, lambda: custodian.promote(service, entry))
-            return
-        text = await self._places.fetch(custodian, entry)
-        if text is None:
-            raise VaultLocked(f"{custodian.name} does not show the sealing key", "unlock it; freshd goes on by itself")
-        await self._places.put(custodian, KEY_ENTRY, text)
-
-    async def _usual(self, custodian: Custodian) -> str | None:
-        """The id of the key in the usual entry; None where there is none."""
-        text = await self._places.fetch(custodian, KEY_ENTRY)
-        key = None if text is None else parse_key(text)
-        return None if key is None else Key(key, self._places.vault).name
-
-    async def _is_gone(self, old: Named, stands: Names) -> bool:
-        """Let go of a key that nothing names; whether it need not be thought of any more."""
-        custodian = self._places.named(old.custodian)
-        if custodian is None or not custodian.writable:
-            return True
-        try:
-            if old.custodian != stands.custodian and await self._usual(custodian) == old.id:
-                await self._places.drop(custodian, KEY_ENTRY)
-            await self._places.drop(custodian, entry_of(old.id))
-            if old.custodian != stands.custodian:
-                await self._places.drop(custodian, ANCHOR_ENTRY)
-        except FreshdError:
-            return False
-        self._bench.trace("key-dropped")
-        return True
-
-    async def _unanchor(self, kept: Named, stands: Names) -> None:
-        """A custodian that was left keeps this key, but no anchor."""
-        custodian = self._places.named(kept.custodian)
-        if custodian is not None and custodian.writable and kept.custodian != stands.custodian:
-            with contextlib.suppress(FreshdError):
-                await self._places.drop(custodian, ANCHOR_ENTRY)
-
-    async def _write(self, change: Callable[[Names], Names], step: str) -> Names:
-        def apply(db: sqlite3.Connection) -> None:
-            names.write(db, change(names.read(db)))
-
-        return await self._bench.writer.ask(
-            apply, lambda db, _: names.read(db), wall=self._bench.wall(), point=f"key-{step}"
         )
 
 

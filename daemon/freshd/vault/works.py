@@ -20,7 +20,8 @@ from freshd.ports import Custodian
 from freshd.vault.custodians import KeyFile, SystemdCredential, remedies
 from freshd.vault.moving import Homecoming, Leaving, must_keep_grants
 from freshd.vault.names import Names
-from freshd.vault.rekey import Bench, Rekey
+from freshd.vault.placing import Bench
+from freshd.vault.rekey import Rekey
 from freshd.vault.settle import Shelf
 
 if TYPE_CHECKING:
