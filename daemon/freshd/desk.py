@@ -114,12 +114,11 @@ class Desk:
         held = self._good(account, min_ttl)
         if held is None or self._good(account, held.least_left) is not None:
             return held
-        keeper = self._supervisor.keeper(account)
         self._supervisor.post(account, Demanded(held.least_left))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(wait, FRESHEN_SECONDS)):
                 while self._good(account, held.least_left) is None and self._is_coming(account):
-                    await keeper.changed(account)
+                    await self.changed(account)
         return self._good(account, min_ttl)
 
     def _is_coming(self, account: str) -> bool:

@@ -67,6 +67,7 @@ class Keeper:
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._gates: dict[str, asyncio.Event] = {}
         self._spending = asyncio.Lock()
+        self._written: str | None = None
 
     @property
     def accounts(self) -> Mapping[str, State]:
@@ -133,7 +134,18 @@ class Keeper:
         A flight that was launched meanwhile waits, finds a newer record at point 2, and changes nothing.
         """
         async with self._spending:
-            yield self._states[account]
+            state = self._states[account]
+            self._written = account
+            try:
+                yield state
+            finally:
+                self._written = None
+                self._wake_waiters(account)
+
+    async def idle(self, account: str) -> None:
+        """Return once no flight of the account is in the air, and no operator writes about it."""
+        while is_in_air(self._states[account]) or self._written == account:
+            await self.changed(account)
 
     async def landed(self, account: str) -> State:
         """The state once no flight of the account is in the air."""

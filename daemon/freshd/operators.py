@@ -44,19 +44,19 @@ class Operators:
         }  # fmt: skip
 
     async def _refresh(self, account: str, _args: Mapping[str, Any]) -> Mapping[str, Any]:
-        keeper = self._supervisor.keeper(account)
-        before = await landed(self._supervisor, account)
-        ends = self._supervisor.clock.boot() + STEP_WAIT_SECONDS
-        self._supervisor.post(account, Forced())
+        supervisor = self._supervisor
+        before = await landed(supervisor, account)
+        ends = supervisor.clock.boot() + STEP_WAIT_SECONDS
+        supervisor.post(account, Forced())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STEP_WAIT_SECONDS):
-                after = keeper.accounts[account]
+                after = supervisor.state(account)
                 while (after.refreshes == before.refreshes or after.want) and (
                     after.phase in (Phase.SPENDING, Phase.UNSAVED) or (after.want and self._comes_by(account, ends))
                 ):
-                    await keeper.changed(account)
-                    after = keeper.accounts[account]
-        after = keeper.accounts[account]
+                    await supervisor.keeper(account).changed(account)  # each time anew: it may change its family
+                    after = supervisor.state(account)
+        after = supervisor.state(account)
         if after.refreshes == before.refreshes or after.lease == before.lease:
             raise self._not_refreshed(account, after)
         return {"account": account, "generation": after.standing.generation}
@@ -96,12 +96,12 @@ class Operators:
         return {"account": account, "forgotten": True}
 
     async def _revoke(self, account: str, _args: Mapping[str, Any]) -> Mapping[str, Any]:
-        keeper = self._supervisor.keeper(account)
-        async with quiet(self._supervisor, account):
-            record = await self._supervisor.vault.read(account)
-            done = await keeper.provider(account).revoke(record)
+        supervisor = self._supervisor
+        async with quiet(supervisor, account):
+            record = await supervisor.vault.read(account)
+            done = await supervisor.keeper(account).provider(account).revoke(record)
             await self._erase(account)
-        await decided(self._supervisor)
+        await decided(supervisor)
         return {"account": account, "revoked": done}
 
     async def _erase(self, account: str) -> None:

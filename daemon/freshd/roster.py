@@ -3,7 +3,7 @@
 Rules
 -----
 * Every account has one keeper, shared by its family: the only writer of all of them (I1).
-* An account changes families once nothing of it is in the air, and takes its state along.
+* An account changes families once nothing of it is in the air and nobody writes about it, and takes its state along.
 * An event for an account that nobody keeps is dropped.
 """
 
@@ -87,12 +87,12 @@ class Roster:
         return account in self._moving
 
     async def move(self, account: str) -> bool:
-        """Another family, another keeper: once nothing is in the air.  False where the account was removed meanwhile.
+        """Another family, another keeper: once it is idle.  False where the account was removed meanwhile.
 
         What was configured by then counts, so that reloads which follow each other need one move.
         """
         old = self._by_account[account]
-        await old.landed(account)
+        await old.idle(account)
         self._moving.discard(account)
         member = self.members.get(account)
         if member is None:

@@ -3,7 +3,8 @@
 Rules
 -----
 * A flight is waited for, never cancelled; one that does not land in time is told of, and goes on.
-* Whoever writes holds the family's lock, so that the record it read is the one it changes (I1).
+* Whoever writes holds the family's lock, so that the record it read is the one it changes (I1): of the family that the
+  account belongs to by then.
 * A journal taken for an old copy goes on with the first account that is decided; each other one stays held back until
   somebody decides about it, over restarts too.
 """
@@ -12,11 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final
 
 from freshd.core.state import State
 from freshd.errors import FreshdError, NotPossible
+from freshd.keeper import Keeper
 from freshd.supervisor import Supervisor
 
 STEP_WAIT_SECONDS: Final = 120.0
@@ -29,7 +31,10 @@ async def landed(supervisor: Supervisor, account: str) -> State:
     """The account's state once nothing of it is in the air.  Raises NotPossible where that takes too long."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(STEP_WAIT_SECONDS):
-            return await supervisor.keeper(account).landed(account)
+            while True:
+                keeper = supervisor.keeper(account)
+                with _moved_away(supervisor, account, keeper):
+                    return await keeper.landed(account)
     raise under_way(account)
 
 
@@ -39,10 +44,27 @@ async def quiet(supervisor: Supervisor, account: str) -> AsyncIterator[State]:
     async with contextlib.AsyncExitStack() as stack:
         try:
             async with asyncio.timeout(STEP_WAIT_SECONDS):
-                state = await stack.enter_async_context(supervisor.keeper(account).quiet(account))
+                state = await _entered(supervisor, account, stack)
         except TimeoutError:
             raise under_way(account) from None
         yield state
+
+
+async def _entered(supervisor: Supervisor, account: str, stack: contextlib.AsyncExitStack) -> State:
+    while True:
+        keeper = supervisor.keeper(account)
+        with _moved_away(supervisor, account, keeper):
+            return await stack.enter_async_context(keeper.quiet(account))
+
+
+@contextlib.contextmanager
+def _moved_away(supervisor: Supervisor, account: str, keeper: Keeper) -> Iterator[None]:
+    """Whoever waited at a keeper which has given the account away meanwhile goes to the one that has it now."""
+    try:
+        yield
+    except KeyError:
+        if supervisor.keeper(account) is keeper:
+            raise
 
 
 def free(supervisor: Supervisor) -> frozenset[str]:

@@ -78,3 +78,11 @@ async def test_a_running_daemon_is_left_alone(tmp_path: Path) -> None:
     vault = await bed.open()
     assert isinstance(await refused(bed), AlreadyRunning)
     await vault.aclose()
+
+
+async def test_a_lock_file_that_was_there_stays_where_nothing_is_founded(tmp_path: Path) -> None:
+    bed = Bed(tmp_path / "state", "sealed", ReadOnly())
+    bed.folder.mkdir(mode=0o700)
+    (bed.folder / "lock").touch(0o600)
+    assert isinstance(await refused(bed), VaultLocked)
+    assert [path.name for path in bed.folder.iterdir()] == ["lock"]

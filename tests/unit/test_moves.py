@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from freshd.core.model import Change, Intent, Record, Secret
 from freshd.core.outcome import Answered, Judged, Remedy, Reply
 from freshd.core.state import Phase
+from freshd.turn import quiet
 from tests.fakes.house import House, only, slowly
 from tests.fakes.provider import FakeProvider, tokens
 from tests.fakes.time import VirtualTime
@@ -159,5 +162,52 @@ def test_I5_what_a_member_adds_frees_no_head_of_an_old_journal() -> None:
         assert house.state("head").standing.held_back
         await house.desk.demand("head", 60.0, 10.0)
         assert calls(house, "head") == []
+
+    house.live(work)
+
+
+def test_an_account_that_is_forgotten_while_it_moves_is_nobodys_bug() -> None:
+    house = in_the_air()
+
+    async def work() -> None:
+        await asyncio.sleep(5.0)
+        removed_while_it_moves(house)
+        await house.desk.operate("forget", "mail", {})
+        await asyncio.sleep(60.0)
+        assert "mail" not in house.supervisor.members
+
+    house.live(work)
+    assert [event.fields for event in house.events if event.name == "bug"] == []
+
+
+@pytest.mark.parametrize(("verb", "generation"), [("forget", 0), ("revoke", 0), ("refresh", 3)])
+def test_a_verb_that_waited_for_an_account_while_it_moved_goes_on_with_its_new_family(
+    verb: str, generation: int
+) -> None:
+    house = in_the_air()
+
+    async def work() -> None:
+        await asyncio.sleep(5.0)
+        house.families["mail"] = "new"
+        house.reload("mail")
+        await house.desk.operate(verb, "mail", {})
+        assert house.state().standing.generation == generation
+
+    house.live(work)
+
+
+def test_I1_an_account_that_somebody_writes_about_changes_its_family_afterwards() -> None:
+    house = House(FakeProvider("mail"), disk=only("mail", VirtualTime()))
+    house.families = {"mail": "old"}
+
+    async def work() -> None:
+        async with quiet(house.supervisor, "mail"):
+            house.families["mail"] = "new"
+            house.reload("mail")
+            old = house.supervisor.keeper("mail")
+            await asyncio.sleep(5.0)
+            assert house.supervisor.keeper("mail") is old
+        await asyncio.sleep(1.0)
+        assert house.supervisor.keeper("mail") is not old
 
     house.live(work)

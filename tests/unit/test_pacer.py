@@ -140,3 +140,13 @@ def test_what_nobody_understood_is_not_taken_for_a_host_in_trouble() -> None:
     pacer.failed("a", keys_of("a"), START, known=False)
     pacer.succeeded("b", keys_of("b"))
     assert told == []
+
+
+def test_I6_whoever_has_called_queues_anew_behind_those_that_wait() -> None:
+    pacer = Pacer()
+    keys = {name: (("host", HOST), (f"account:{name}", Pace(interval=0.0))) for name in "abc"}
+    assert [pacer.wait(name, keys[name], START) for name in "abc"] == [0.0, 0.5, 1.0]
+    pacer.charge("a", keys["a"], START)
+    assert pacer.wait("b", keys["b"], at(START.boot + 0.5)) == 0.0
+    pacer.charge("b", keys["b"], at(START.boot + 0.5))
+    assert pacer.wait("a", keys["a"], at(START.boot + 0.5)) == 1.0, "the slot before that is another's"

@@ -15,6 +15,8 @@ Rules
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import errno
 import functools
 import os
 import select
@@ -28,6 +30,8 @@ from freshd.core.access import OVERFLOW_UID, Identity, is_identified
 
 SO_PEERGROUPS: Final = 59
 SO_PEERPIDFD: Final = 77
+FEW_GROUPS_BYTES: Final = 1024
+"""As much as Python's own `getsockopt` takes: 256 groups."""
 MAX_GROUPS_BYTES: Final = 4 * 65536
 _CREDENTIALS: Final = struct.Struct("iII")
 _SLICE: Final = "system.slice"
@@ -96,13 +100,18 @@ def _hold(connection: socket.socket, pid: int) -> tuple[int | None, bool]:
 
 
 def _groups(connection: socket.socket) -> frozenset[int]:
-    for size in (1024, MAX_GROUPS_BYTES):
-        try:
-            raw = connection.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, size)
-        except OSError:
-            continue
-        return frozenset(struct.unpack(f"{len(raw) // 4}I", raw))
-    return frozenset()
+    try:
+        raw = connection.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, FEW_GROUPS_BYTES)
+    except OSError as error:
+        raw = _many_groups(connection.fileno()) if error.errno == errno.ERANGE else b""
+    return frozenset(struct.unpack(f"{len(raw) // 4}I", raw))
+
+
+def _many_groups(descriptor: int) -> bytes:
+    """The same where there are more than Python's own call has room for; empty where it cannot be had."""
+    found, size = ctypes.create_string_buffer(MAX_GROUPS_BYTES), ctypes.c_uint32(MAX_GROUPS_BYTES)
+    asked = ctypes.CDLL(None).getsockopt(descriptor, socket.SOL_SOCKET, SO_PEERGROUPS, found, ctypes.byref(size))
+    return b"" if asked else found.raw[: size.value]
 
 
 @functools.cache

@@ -228,6 +228,7 @@ class Writer:
 
     def _recover(self, group: Sequence[Request], error: sqlite3.Error) -> list[Outcome]:
         """After SQLite failed: reopen, and on a full disk do the vital requests again with the ballast's room."""
+        self._roll_back()  # first: out of an open transaction nothing can be put back
         misplaced = self._misplaced()
         if misplaced is not None and not misplaced.allows_vital:
             return [(request, misplaced) for request in group]
@@ -245,6 +246,12 @@ class Writer:
         except Exception as again:  # noqa: BLE001 - the thread outlives it
             failure = store_error(again, self._path)
         return self._give_up(group, failure)
+
+    def _roll_back(self) -> None:
+        """End the transaction that failed, where SQLite has not done so itself."""
+        with contextlib.suppress(sqlite3.Error):
+            if self._writing is not None and self._writing.in_transaction:
+                self._writing.execute("ROLLBACK")
 
     def _give_up(self, group: Sequence[Request], failure: FreshdError) -> list[Outcome]:
         self._close()

@@ -119,3 +119,18 @@ def test_a_grace_period_whose_start_lies_in_the_future_is_over() -> None:
     plan = plan_of(contract=Contract(Reuse.GRACE, grace=30.0))
     later = dataclasses.replace(SENT, boot=SENT.boot + 1e6)
     assert not doubts.is_in_grace(plan, Doubt("refresh", later, "lost"), SENT)
+
+
+def test_I5_the_last_part_of_a_grace_period_is_left_unused() -> None:
+    """A replay is to arrive inside it."""
+    plan = plan_of(contract=Contract(Reuse.GRACE, grace=30.0))
+    doubt = Doubt("refresh", SENT, "lost")
+    assert doubts.advise(plan, state_of(None, doubt), doubt, SENT).before == SENT.boot + 27.0
+    assert not doubts.is_in_grace(plan, doubt, dataclasses.replace(SENT, boot=SENT.boot + 28.0))
+
+
+def test_I5_what_counts_as_spent_in_doubt_is_not_presented_inside_a_grace_period_either() -> None:
+    rung = Rung("auth", frozenset({"refresh_token"}), is_final=True)
+    plan = plan_of((rung,), Contract(Reuse.GRACE, grace=30.0))
+    doubt = Doubt("auth", SENT, "lost")
+    assert doubts.advise(plan, state_of(None, doubt), doubt, SENT).move is Move.PARK

@@ -201,3 +201,15 @@ def test_a_value_that_would_not_open_again_is_not_written(monkeypatch: pytest.Mo
         row = rows.find(db, "a")
         assert row is not None
         assert about_of(Seal(OLD, VAULT), row).held == {"refresh_token"}
+
+
+def test_a_value_that_is_read_back_otherwise_than_it_was_sealed_anew_is_damage() -> None:
+    with journal() as (db, seal, book):
+        book.commit(db, None, "a", [Change("a", grant("t"))], 0.0)
+        seal.turn(seal.take(NEW).id)
+        done = reseal.turn(db, seal, reseal.RECORDS, "", -1)
+        reseal.prove(db, seal, reseal.RECORDS, done.rows)
+        (blob,) = db.execute("SELECT grant_blob FROM records").fetchone()
+        db.execute("UPDATE records SET grant_blob = ?", (blob[:-1] + bytes([blob[-1] ^ 1]),))
+        with pytest.raises(StoreError, match="not read back"):
+            reseal.prove(db, seal, reseal.RECORDS, done.rows)

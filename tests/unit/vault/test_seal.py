@@ -94,3 +94,11 @@ def test_anything_else_is_no_key(text: str) -> None:
 
 def test_new_keys_differ_and_parse() -> None:
     assert parse_key(new_key()) != parse_key(new_key()) is not None
+
+
+def test_the_key_that_seals_is_never_let_go_of() -> None:
+    seal = Seal(KEY, "vault-1")
+    sealed = seal.seal(b"plain", "place")
+    seal.drop(seal.key_id)
+    assert seal.open(sealed, "place") == b"plain"
+    assert seal.open(seal.seal(b"more", "place"), "place") == b"more"
