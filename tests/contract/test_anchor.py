@@ -12,7 +12,7 @@ from freshd.core.model import Change
 from freshd.errors import KeyringUnavailable
 from freshd.vault import KeyFile, anchor
 from tests.contract.drawer import Drawer
-from tests.contract.vault_bed import Bed, exchange, grant
+from tests.contract.vault_bed import Bed, exchange, grant, put_back
 
 
 @pytest.fixture(params=["file", "custodian"])
@@ -168,13 +168,7 @@ async def test_a_machine_without_a_name_is_not_taken_for_another(
 
 
 async def test_I5_accounts_stay_held_over_restarts_until_each_is_decided(bed: Bed) -> None:
-    vault = await bed.open()
-    for name in ("a", "b"):
-        await exchange(vault, name, Change(name, grant("one")))
-    await vault.aclose()
-    old = (bed.folder / "journal.db").read_bytes()
-    await life(bed, "two")
-    (bed.folder / "journal.db").write_bytes(old)
+    await put_back(bed, "a", "b")
     vault = await bed.open()
     await vault.accept({"a"})
     await vault.aclose()

@@ -9,7 +9,7 @@ import pytest
 
 from freshd.core.model import Change
 from freshd.vault import KeyFile, anchor
-from tests.contract.vault_bed import Bed, exchange, grant, line
+from tests.contract.vault_bed import Bed, exchange, grant, line, put_back
 
 
 async def life(bed: Bed, token: str) -> None:
@@ -21,10 +21,7 @@ async def life(bed: Bed, token: str) -> None:
 async def test_I5_a_decision_is_anchored_before_it_counts(tmp_path: Path) -> None:
     """Also where the process is killed right after it."""
     bed = Bed(tmp_path / "state", "sealed", KeyFile(tmp_path / "key"), anchor=tmp_path / "anchor")
-    await life(bed, "one")
-    old = (bed.folder / "journal.db").read_bytes()
-    await life(bed, "two")
-    (bed.folder / "journal.db").write_bytes(old)
+    await put_back(bed, "a")
     vault = await bed.open()
     assert vault.rolled_back is not None
     await vault.accept({"a"})
@@ -55,13 +52,7 @@ async def test_I5_a_third_machine_is_noticed_though_the_second_was_decided_about
 async def test_the_same_finding_holds_nobody_back_a_second_time(tmp_path: Path) -> None:
     """The account has a grant that came after the copy; the anchor may not have been to be had since."""
     bed = Bed(tmp_path / "state", "sealed", KeyFile(tmp_path / "key"), anchor=tmp_path / "anchor")
-    for name in ("b", "a"):
-        vault = await bed.open()
-        await exchange(vault, name, Change(name, grant("one")))
-        await vault.aclose()
-    old = (bed.folder / "journal.db").read_bytes()
-    await life(bed, "two")
-    (bed.folder / "journal.db").write_bytes(old)
+    await put_back(bed, "b", "a")
     vault = await bed.open()
     await vault.commit(None, "a", [Change("a", grant("by a person", "line-2"))], {}, line())
     await vault.aclose()

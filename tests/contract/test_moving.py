@@ -273,13 +273,17 @@ async def test_killed_at_any_step_a_move_leaves_no_anchor_behind(
     assert anchored_in(world) == expected
     for point, shot in camera.shots.items():
         await world.back_to(shot)
-        again = await world.open(meant[0], world.custodian(meant[1]))
-        assert again.rolled_back is None, point
-        await until_free(again)
-        await again.aclose()
+        await goes_on(world, meant, point)
         assert anchored_in(world) == expected, point
-        again = await world.open(meant[0], world.custodian(meant[1]))
-        assert again.rolled_back is None, point
+        assert (await world.open(meant[0], world.custodian(meant[1]))).rolled_back is None, point
+
+
+async def goes_on(world: World, meant: Way, point: str) -> None:
+    """A start goes on with the move, trusts the journal, and stops again."""
+    again = await world.open(meant[0], world.custodian(meant[1]))
+    assert again.rolled_back is None, point
+    await until_free(again)
+    await again.aclose()
 
 
 async def test_an_anchor_that_was_left_behind_once_holds_nothing_back_when_the_key_returns(
@@ -296,10 +300,7 @@ async def test_an_anchor_that_was_left_behind_once_holds_nothing_back_when_the_k
     await vault.care.verbs["move"]({})
     for point, shot in camera.shots.items():
         await world.back_to(shot)
-        again = await world.open(meant[0], world.custodian(meant[1]))
-        assert again.rolled_back is None, point
-        await until_free(again)
-        await again.aclose()
+        await goes_on(world, meant, point)
         assert (await world.open(meant[0], world.custodian(meant[1]))).rolled_back is None, point
     await world.back_to(camera.shots["key-chosen"])
     world.trace = second = Camera(world, tmp_path / "again")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -17,57 +16,49 @@ from tests.contract.drawer import Drawer
 from tests.contract.rekey_bed import Camera, World, check, fill, named_in, until_free
 
 
-@pytest.fixture
-async def machine(tmp_path: Path) -> AsyncIterator[World]:
-    (tmp_path / "machine").mkdir()
-    made = World(tmp_path / "machine")
-    yield made
-    await made.aclose()
-
-
 async def refused(vault: JournalVault) -> None:
     """A rotation that does not come to its end."""
     with contextlib.suppress(FreshdError):
         assert not (await vault.care.verbs["rotate-key"]({}))["done"]
 
 
-def key_files(machine: World) -> set[str]:
-    return {path.name for path in machine.folder.glob("key*")}
+def key_files(world: World) -> set[str]:
+    return {path.name for path in world.folder.glob("key*")}
 
 
 async def test_a_key_that_did_not_take_the_usual_place_keeps_its_own(
-    machine: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vault = await machine.open("sealed", machine.key_file())
-    await fill(machine, vault)
+    vault = await world.open("sealed", world.key_file())
+    await fill(world, vault)
     with monkeypatch.context() as patch:
         patch.setattr(KeyFile, "promote", lambda *_: None)
         await refused(vault)
-        assert f"key.{named_in(machine).id}" in key_files(machine)
+        assert f"key.{named_in(world).id}" in key_files(world)
         await vault.aclose()
-    again = await machine.open("sealed", machine.key_file())
+    again = await world.open("sealed", world.key_file())
     await until_free(again)
     await check(again, has_broken=False)
-    assert key_files(machine) == {"key"}
+    assert key_files(world) == {"key"}
 
 
-async def test_a_key_that_was_not_taken_is_not_in_force_at_the_next_start_either(machine: World) -> None:
-    vault = await machine.open("sealed", machine.drawer())
-    await fill(machine, vault)
-    before = named_in(machine).id or vault._open().seal.key_id.hex()
-    machine.drawer().forgetful = True
+async def test_a_key_that_was_not_taken_is_not_in_force_at_the_next_start_either(world: World) -> None:
+    vault = await world.open("sealed", world.drawer())
+    await fill(world, vault)
+    before = named_in(world).id or vault._open().seal.key_id.hex()
+    world.drawer().forgetful = True
     await refused(vault)
-    assert named_in(machine).next is None
-    machine.drawer().forgetful = False
+    assert named_in(world).next is None
+    world.drawer().forgetful = False
     await vault.aclose()
-    again = await machine.open("sealed", machine.drawer())
+    again = await world.open("sealed", world.drawer())
     await until_free(again)
     assert again._open().seal.key_id.hex() == before
 
 
-async def test_a_key_that_arrived_after_all_is_taken_away(machine: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    vault = await machine.open("sealed", machine.drawer())
-    await fill(machine, vault)
+async def test_a_key_that_arrived_after_all_is_taken_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    vault = await world.open("sealed", world.drawer())
+    await fill(world, vault)
     put = Drawer.put
 
     def late(self: Drawer, service: str, entry: str, value: str) -> None:
@@ -79,53 +70,51 @@ async def test_a_key_that_arrived_after_all_is_taken_away(machine: World, monkey
         patch.setattr(Drawer, "put", late)
         await refused(vault)
     await vault.aclose()
-    again = await machine.open("sealed", machine.drawer())
+    again = await world.open("sealed", world.drawer())
     await until_free(again)
     await check(again, has_broken=False)
-    keys = [entry for _, entry in machine.drawer().entries if entry.startswith(KEY_ENTRY)]
+    keys = [entry for _, entry in world.drawer().entries if entry.startswith(KEY_ENTRY)]
     assert keys == [KEY_ENTRY]
 
 
 async def test_a_key_that_a_kill_kept_from_its_custodian_is_thought_of_until_it_cannot_be_there(
-    machine: World, tmp_path: Path
+    world: World, tmp_path: Path
 ) -> None:
     """The write may land after the next one was drawn."""
-    machine.trace = camera = Camera(machine, tmp_path)
-    vault = await machine.open("sealed", machine.drawer())
-    await fill(machine, vault)
+    world.trace = camera = Camera(world, tmp_path)
+    vault = await world.open("sealed", world.drawer())
+    await fill(world, vault)
     await vault.care.verbs["rotate-key"]({})
-    await machine.back_to(camera.shots["key-chosen"])
-    lost = named_in(machine).next
+    await world.back_to(camera.shots["key-chosen"])
+    lost = named_in(world).next
     assert lost is not None
-    machine.trace = camera = Camera(machine, tmp_path / "again")
-    again = await machine.open("sealed", machine.drawer())
+    world.trace = camera = Camera(world, tmp_path / "again")
+    again = await world.open("sealed", world.drawer())
     await until_free(again)
-    await machine.back_to(camera.shots["key-written"])
-    assert lost in named_in(machine).old
+    await world.back_to(camera.shots["key-written"])
+    assert lost in named_in(world).old
 
 
-async def test_a_key_that_is_read_back_as_another_is_never_used(
-    machine: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_key_that_is_read_back_as_another_is_never_used(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two that are founded at once over one keyring."""
     put = Drawer.put
     with monkeypatch.context() as patch:
         patch.setattr(Drawer, "put", lambda self, service, entry, _value: put(self, service, entry, "77" * 32))
         with pytest.raises(VaultLocked, match="did not give back"):
-            await machine.open("sealed", machine.drawer())
-    assert machine.rows("SELECT 1 FROM meta WHERE name = 'check'") == []
+            await world.open("sealed", world.drawer())
+    assert world.rows("SELECT 1 FROM meta WHERE name = 'check'") == []
 
 
 async def test_a_new_key_is_named_before_it_is_written_and_in_use_before_it_seals(
-    machine: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vault = await machine.open("sealed", machine.drawer())
-    await fill(machine, vault)
+    vault = await world.open("sealed", world.drawer())
+    await fill(world, vault)
     seal, put, write = vault._open().seal, Drawer.put, names.write
     before, named, sealing = seal.key_id, list[bool](), set[bytes]()
 
     def watched(self: Drawer, service: str, entry: str, value: str) -> None:
-        named.append(named_in(machine).next is not None or entry == KEY_ENTRY)
+        named.append(named_in(world).next is not None or entry == KEY_ENTRY)
         put(self, service, entry, value)
 
     def written(db: sqlite3.Connection, stands: Names) -> None:
@@ -143,10 +132,10 @@ async def test_a_new_key_is_named_before_it_is_written_and_in_use_before_it_seal
 
 
 async def test_an_old_key_that_cannot_be_taken_away_now_is_taken_away_later(
-    machine: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vault = await machine.open("sealed", machine.drawer())
-    await fill(machine, vault)
+    vault = await world.open("sealed", world.drawer())
+    await fill(world, vault)
     old, drop = entry_of(vault._open().seal.key_id.hex()), Drawer.drop
 
     def locked(self: Drawer, service: str, entry: str) -> None:
@@ -158,21 +147,21 @@ async def test_an_old_key_that_cannot_be_taken_away_now_is_taken_away_later(
         patch.setattr(Drawer, "drop", locked)
         with contextlib.suppress(FreshdError):
             await vault.care.verbs["rotate-key"]({})
-        assert [entry_of(one.id) for one in named_in(machine).old] == [old]
+        assert [entry_of(one.id) for one in named_in(world).old] == [old]
     await vault.aclose()
-    again = await machine.open("sealed", machine.drawer())
+    again = await world.open("sealed", world.drawer())
     await until_free(again)
-    assert named_in(machine).old == ()
+    assert named_in(world).old == ()
 
 
-async def test_a_key_that_is_none_of_ours_stays_in_a_keyring_that_is_left(machine: World, tmp_path: Path) -> None:
-    machine.trace = camera = Camera(machine, tmp_path)
-    left, there = machine.drawer(), machine.drawer("other")
-    vault = await machine.open("sealed", left, ("sealed", there))
-    await fill(machine, vault)
+async def test_a_key_that_is_none_of_ours_stays_in_a_keyring_that_is_left(world: World, tmp_path: Path) -> None:
+    world.trace = camera = Camera(world, tmp_path)
+    left, there = world.drawer(), world.drawer("other")
+    vault = await world.open("sealed", left, ("sealed", there))
+    await fill(world, vault)
     assert (await vault.care.verbs["move"]({}))["done"]
-    await machine.back_to(camera.shots["key-turned"])
+    await world.back_to(camera.shots["key-turned"])
     usual = next(place for place in left.entries if place[1] == KEY_ENTRY)
     left.entries[usual] = "77" * 32
-    await until_free(await machine.open("sealed", there))
+    await until_free(await world.open("sealed", there))
     assert left.entries[usual] == "77" * 32

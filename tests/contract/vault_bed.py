@@ -159,3 +159,16 @@ async def enrolled(bed: Bed, vault: Vault, account: str, token: str = "canary-re
     standing = await exchange(vault, account, Change(account, grant(token), lease(account)), f"first-{account}")
     await bed.rest(standing)
     return standing
+
+
+async def put_back(bed: Bed, *accounts: str) -> None:
+    """Enrol them, and put the journal back to how it was before the last exchange of `a`."""
+    vault = await bed.open()
+    for name in accounts:
+        await exchange(vault, name, Change(name, grant("one")))
+    await vault.aclose()
+    old = (bed.folder / "journal.db").read_bytes()
+    vault = await bed.open()
+    await exchange(vault, "a", Change("a", grant("two")))
+    await vault.aclose()
+    (bed.folder / "journal.db").write_bytes(old)

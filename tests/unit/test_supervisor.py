@@ -14,7 +14,7 @@ from freshd.core.model import Binding, Moment
 from freshd.core.outcome import Remedy
 from freshd.core.pace import Pace
 from freshd.core.state import Phase
-from freshd.errors import AlreadyRunning, KeyringUnavailable, StoreError, VaultForeign, VaultLocked
+from freshd.errors import AlreadyRunning, FreshdError, KeyringUnavailable, StoreError, VaultForeign, VaultLocked
 from freshd.ticks import TICK_SECONDS, _jumps
 from freshd.tokens import Published, Shortfall
 from tests.fakes.house import House, only, slowly
@@ -100,29 +100,23 @@ def test_a_vault_that_turns_out_to_be_another_ones_ends_the_daemon_with_its_reas
     assert house.providers["mail"].log == []
 
 
-def test_an_error_at_the_first_look_is_final_at_once() -> None:
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (StoreError("no such folder", "make it"), [("no such folder", "make it")]),
+        (AlreadyRunning("another freshd, pid 7, owns it", "use that one"), []),  # nothing ails the vault
+    ],
+)
+def test_an_error_at_the_first_look_is_final_at_once(error: FreshdError, told: list[tuple[str, str]]) -> None:
     house = home()
-    house.vault.broken["open"] = StoreError("no such folder", "make it")
+    house.vault.broken["open"] = error
 
     async def never() -> None:
         raise AssertionError
 
-    with pytest.raises(StoreError):
+    with pytest.raises(type(error)):
         house.live(never)
-    [told] = events_of(house, "vault.unusable")
-    assert (told.fields["cause"], told.remedy) == ("no such folder", "make it")
-
-
-def test_nothing_ails_a_vault_that_another_freshd_has_open() -> None:
-    house = home()
-    house.vault.broken["open"] = AlreadyRunning("another freshd, pid 7, owns it", "use that one")
-
-    async def never() -> None:
-        raise AssertionError
-
-    with pytest.raises(AlreadyRunning):
-        house.live(never)
-    assert events_of(house, "vault.unusable") == []
+    assert [(one.fields["cause"], one.remedy) for one in events_of(house, "vault.unusable")] == told
 
 
 def test_what_changes_while_locked_is_in_force_once_unlocked() -> None:
