@@ -22,6 +22,7 @@ from tests.bench import service as services
 from tests.bench.exchange_bench import place, sound
 from tests.bench.service import Answered
 from tests.bench.stand import Cast, Process, Stand, cpu_seconds, first_lease, quantile, resident_mib
+from tests.flow.bed import let_pass, until
 
 LIFE: Final = 3600.0
 EVERY_SECONDS: Final = 0.02
@@ -59,10 +60,9 @@ def minute(number: int, seconds: float) -> Minute:
         stand.fill(cast)
         process = stand.daemon()
         first = first_lease(process, stand.socket, cast.names[-1])
-        while len(listed(process)) < number:
-            time.sleep(LOOK_SECONDS)
+        until("all are known", lambda: len(listed(process)) == number, LOOK_SECONDS)
         all_known = (time.monotonic_ns() - process.started_ns) / 1e9
-        time.sleep(REST_SECONDS)
+        let_pass(time.monotonic() + REST_SECONDS)  # what a start has left to do does not count
         planned, offset = listed(process), time.time() - time.monotonic()
         mib, busy, begun = resident_mib(process.pid), cpu_seconds(process.pid), time.monotonic()
         reads = list(read(stand, cast, begun + seconds))
@@ -86,14 +86,14 @@ def listed(process: Process) -> dict[str, float]:
             return found
 
 
-def read(stand: Stand, cast: Cast, until: float) -> Iterator[float]:
+def read(stand: Stand, cast: Cast, end: float) -> Iterator[float]:
     """Ask for leases at a steady pace, whether or not the last answer was quick; milliseconds of each round trip."""
     names, dice = cast.names, random.Random(1)
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(stand.socket))
         at = time.monotonic()
-        while at < until:
-            time.sleep(max(0.0, at - time.monotonic()))
+        while at < end:
+            let_pass(at)  # the pace of the reader
             begun = at if time.monotonic() > at + EVERY_SECONDS else time.monotonic()  # waited behind a slow one
             connection.sendall(f"GET /v1/tokens/{dice.choice(names)}?min_ttl=0 HTTP/1.1\r\nHost: f\r\n\r\n".encode())
             if not connection.recv(65536).startswith(b"HTTP/1.1 200"):

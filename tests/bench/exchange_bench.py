@@ -35,6 +35,7 @@ from tests.bench.stand import Cast, Process, Stand, cpu_seconds, quantile
 from tests.crash import stamps
 from tests.crash.scene import Told
 from tests.crash.stamps import Stamp
+from tests.flow.bed import let_pass, until
 from tests.host.keyring_bed import KeyringBed
 from tests.parts import PARTS, why_missing
 
@@ -107,11 +108,12 @@ def enrolled(stand: Stand, process: Process) -> None:
 
 def rested(stand: Stand, process: Process) -> None:
     """Return once the account has a lease and its grant has come to rest."""
-    while True:
+
+    def is_at_rest() -> bool:
         view = process.view(ONE)
-        if view["usable_until"] and view["settled"]:
-            return
-        time.sleep(LOOK_SECONDS)
+        return bool(view["usable_until"] and view["settled"])
+
+    until("a lease, and the grant at rest", is_at_rest, LOOK_SECONDS)
 
 
 def one_by_one(stand: Stand, process: Process, number: int) -> Iterator[None]:
@@ -178,11 +180,10 @@ def rate(accounts: int, seconds: float, keyring: Mapping[str, str] | None) -> Ra
         stand.configure(cast)
         stand.fill(cast)
         process = stand.start([sys.executable, "-m", "tests.bench.pushed", str(stand.config)])
-        while count(service) < WARM * accounts**0.5:
-            time.sleep(LOOK_SECONDS)
+        until("it is warm", lambda: count(service) >= WARM * accounts**0.5, LOOK_SECONDS)
         pids = (process.pid, service.pid)
         begun, done, spent = time.perf_counter(), count(service), [cpu_seconds(pid) for pid in pids]
-        time.sleep(seconds)
+        let_pass(time.monotonic() + seconds)  # what is measured
         took, done = time.perf_counter() - begun, count(service) - done
         busy = [(cpu_seconds(pid) - was) / took for pid, was in zip(pids, spent, strict=True)]
         process.kill()
